@@ -1,0 +1,1 @@
+"""quorate: a cluster in a Python package."""
