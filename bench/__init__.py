@@ -1,1 +1,1 @@
-""""""
+"""Measurements of quorate beside its peers."""

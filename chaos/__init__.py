@@ -1,1 +1,1 @@
-""""""
+"""The laboratory: experiments on engines and clusters, from outside."""

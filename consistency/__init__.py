@@ -1,1 +1,1 @@
-""""""
+"""Consistency chosen per update: to come, on top of core."""

@@ -1,1 +1,1 @@
-""""""
+"""The admin API: one host over HTTP, one file per resource."""

@@ -1,1 +1,1 @@
-""""""
+"""The quorate command: talks to the admin API only."""

@@ -1,0 +1,1 @@
+"""The rules of the code, kept by tests: each rule is a plain function over source text."""

@@ -1,0 +1,328 @@
+"""The rules, one function each: a source in, findings out. The tables above a rule are its whole knowledge.
+
+To change a rule, change its table and say why there. To let one line through, end it with `# tidy-ok: the reason`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.tidy.source import LAYERS, Finding, Import, Source
+
+# --- layers: imports only go down -------------------------------------------------------------------------------------
+
+RANKS = {
+    "core/errors": 0,
+    "core/clock": 0,
+    "core/codec": 0,
+    "core/machine": 1,
+    "core/storage": 1,
+    "core/wire": 1,
+    "core/raft": 2,
+    "core/group": 3,
+    "core": 3,
+    "consistency": 4,
+    "hosts": 5,
+    "quorate": 6,
+    "chaos": 7,
+    "bench": 7,
+}
+"""The height of each part. A part imports itself and what is strictly lower, so siblings do not see each other."""
+
+
+def part_of(path: str) -> str | None:
+    """The part a path or dotted module (slashes for dots) belongs to: the longest known prefix."""
+    for part in sorted(RANKS, key=len, reverse=True):
+        if path == part or path.startswith((part + "/", part + ".")):
+            return part
+    return None
+
+
+def layers(source: Source) -> list[Finding]:
+    """A module imports only its own part and lower ones."""
+    own = part_of(source.path)
+    findings: list[Finding] = []
+    for wanted in _our_modules(source) if own else []:
+        other = part_of(wanted.module.removeprefix("quorate.").replace(".", "/"))
+        if other in (None, own) or own is None or other is None or RANKS[other] < RANKS[own]:
+            continue
+        findings += source.find(
+            wanted.line, f"{own} must not import {other}: imports only go down. Hand the value in."
+        )
+    return findings
+
+
+def _our_modules(source: Source) -> list[Import]:
+    """Imports of our own code, with `from quorate import core` read as `quorate.core`."""
+    found: list[Import] = []
+    for wanted in source.imports():
+        if wanted.module == "quorate" and wanted.names:
+            for name in wanted.names:
+                module = f"quorate.{name}" if name in LAYERS else "quorate"
+                found.append(Import(module, (), wanted.line, wanted.typing_only, 0))
+        elif wanted.module.split(".")[0] == "quorate":
+            found.append(wanted)
+    return found
+
+
+# --- purity: what decides does no IO ----------------------------------------------------------------------------------
+
+IMPURE = {
+    "asyncio": "return the effect and let the shell do it; plan calls on core.clock.Scheduler",
+    "socket": "return the message; core/wire sends it",
+    "ssl": "core/wire owns it",
+    "select": "core/wire owns it",
+    "lmdb": "use the storage engine that was handed in",
+    "threading": "one thread owns the host; core/storage has the only other one",
+    "concurrent": "one thread owns the host; core/storage has the only other one",
+    "multiprocessing": "processes are started by hosts/demo and tests/live only",
+    "subprocess": "processes are started by hosts/demo and tests/live only",
+    "time": "take a core.clock.Clock",
+    "random": "take a random.Random (import it for typing only) seeded by core.clock",
+    "secrets": "take the bytes as an argument",
+    "uuid": "take the id as an argument",
+    "aiohttp": "hosts/admin and hosts/cli own it",
+}
+
+SHELLS: dict[str, str] = {
+    "core/clock.py": "the one place that reads the clocks and seeds a generator",
+    "core/wire/": "sockets; its deciding modules are named in DECIDERS",
+    "core/storage/": "files and the commit thread; its deciding modules are named in DECIDERS",
+    "core/group/": "futures and deadlines for callers; its deciding modules are named in DECIDERS",
+}
+"""In core and consistency a module decides, unless it is here with the reason."""
+
+DECIDERS: tuple[str, ...] = (
+    "hosts/admin/values.py",
+    "hosts/admin/problems.py",
+    "hosts/admin/openapi.py",
+    "hosts/cli/parser.py",
+    "hosts/cli/tables.py",
+    "hosts/demo/record.py",
+    "hosts/demo/lines.py",
+)
+"""Modules that decide although their folder is a shell, or their layer is."""
+
+
+def decides(path: str) -> bool:
+    """Whether the module at `path` must be pure."""
+    if path in DECIDERS:
+        return True
+    if not path.startswith(("core/", "consistency/")):
+        return False
+    return not any(path == shell or path.startswith(shell) for shell in SHELLS)
+
+
+def purity(source: Source) -> list[Finding]:
+    """A module that decides imports nothing that waits, fetches or rolls dice (typing-only imports are fine)."""
+    if not decides(source.path):
+        return []
+    findings: list[Finding] = []
+    for wanted in source.imports():
+        top = wanted.module.split(".")[0]
+        if top in IMPURE and not wanted.typing_only:
+            findings += source.find(
+                wanted.line, f"a deciding module must not import {top}: {IMPURE[top]}"
+            )
+    return findings
+
+
+# --- one home per dependency ------------------------------------------------------------------------------------------
+
+HOMES: dict[str, tuple[str, ...]] = {
+    "pysyncobj": ("core/raft/", "chaos/sim/", "bench/", "tests/contracts/", "tests/sim/"),
+    "lmdb": ("core/storage/", "bench/", "tests/storage/"),
+    "cbor2": ("core/codec.py", "tests/wire/"),
+    "aiohttp": (
+        "hosts/admin/",
+        "hosts/cli/",
+        "chaos/toxiproxy.py",
+        "tests/admin/",
+        "tests/cli/",
+        "tests/live/",
+    ),
+    "prometheus_client": ("hosts/admin/",),
+    "rich": ("hosts/cli/", "hosts/demo/", "bench/", "chaos/"),
+    "uvloop": ("hosts/", "bench/", "tests/"),
+    "cryptography": ("core/wire/", "hosts/cli/", "tests/wire/", "tests/live/"),
+}
+
+
+def homes(source: Source) -> list[Finding]:
+    """Each outside dependency is imported in its home only, so it can be replaced there."""
+    findings: list[Finding] = []
+    for wanted in source.imports():
+        top = wanted.module.split(".")[0]
+        if top in HOMES and not source.path.startswith(HOMES[top]):
+            findings += source.find(
+                wanted.line, f"{top} is imported only in {', '.join(HOMES[top])}"
+            )
+    return findings
+
+
+# --- bans that name the replacement -----------------------------------------------------------------------------------
+
+BANNED_IMPORTS = {
+    "pickle": "core.codec",
+    "marshal": "core.codec",
+    "shelve": "core.storage",
+    "dill": "core.codec",
+    "cloudpickle": "core.codec",
+}
+BANNED_CALLS = {"eval": "parse it", "exec": "write a function", "__import__": "import it"}
+
+
+def bans(source: Source) -> list[Finding]:
+    """Nothing that turns bytes into running code."""
+    findings: list[Finding] = []
+    for wanted in source.imports():
+        top = wanted.module.split(".")[0]
+        if top in BANNED_IMPORTS:
+            findings += source.find(
+                wanted.line, f"{top} runs code it reads: use {BANNED_IMPORTS[top]}"
+            )
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            name = node.func.id
+            if name in BANNED_CALLS:
+                findings += source.find(node.lineno, f"{name}() is banned: {BANNED_CALLS[name]}")
+    return findings
+
+
+def absolute_imports(source: Source) -> list[Finding]:
+    """Our code is `quorate.core…`, never `.x` and never a bare `core`: two names would be two modules."""
+    findings: list[Finding] = []
+    for wanted in source.imports():
+        if wanted.level:
+            findings += source.find(wanted.line, "relative import: write quorate.<layer>.<module>")
+        elif wanted.module.split(".")[0] in LAYERS:
+            findings += source.find(wanted.line, f"write quorate.{wanted.module}")
+    return findings
+
+
+# --- shape ------------------------------------------------------------------------------------------------------------
+
+LINES_MAX = 400
+LONG: dict[str, str] = {}
+"""Files past the limit, each with the reason it is not split."""
+
+
+def length(source: Source) -> list[Finding]:
+    """A file has one job; past the limit it is split by meaning."""
+    if len(source.lines) <= LINES_MAX or source.path in LONG:
+        return []
+    text = f"{len(source.lines)} lines, {LINES_MAX} at most: split it by meaning"
+    return [Finding(source.path, len(source.lines), text)]
+
+
+def opens_with_law(source: Source) -> list[Finding]:
+    """A file opens with its law: what lives here, what it must not know."""
+    if (ast.get_docstring(source.tree) or "").strip():
+        return []
+    return [Finding(source.path, 1, "open the file with a docstring: what lives here")]
+
+
+_PLACES = ("work", "root", "home", "tmp", "Users")
+_HOSTS = ("pypi" + ".org", "pythonhosted" + ".org", "debian" + ".org", "proxy.golang" + ".org")
+PLACES = re.compile(
+    r"(?<![\w.$}*/-])/(?:" + "|".join(_PLACES) + r")/\w|" + "|".join(map(re.escape, _HOSTS))
+)
+
+
+def no_machine_paths(source: Source) -> list[Finding]:
+    """Nothing in the repository knows on which machine it was written."""
+    findings: list[Finding] = []
+    for number, line in enumerate(source.lines, 1):
+        found = PLACES.search(line)
+        if found:
+            findings += source.find(number, f"a place of one machine: {found.group()!r}")
+    return findings
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+SLEEPERS = ("tests/live/",)
+
+
+def no_sleeps(source: Source) -> list[Finding]:
+    """Tests wait for what happens, never for time, except with real processes; nobody blocks the loop."""
+    if source.path.startswith(SLEEPERS):
+        return []
+    findings: list[Finding] = []
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        zero = (
+            bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
+        )
+        if called == "time.sleep":
+            findings += source.find(node.lineno, "time.sleep blocks: plan it on the Scheduler")
+        elif called == "asyncio.sleep" and source.path.startswith("tests/") and not zero:
+            findings += source.find(node.lineno, "a test that sleeps: wait for the event itself")
+    return findings
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+LIMIT_WORDS = {"max", "min", "limit", "timeout", "interval", "ttl", "delay", "period", "budget"}
+UNITS = {"ms", "s", "us", "ns", "depth", "percent", "ratio", "factor"}
+PUBLIC_SECONDS = {"timeout", "ttl"}
+"""The public API's own words, always in seconds and said so in each docstring."""
+
+
+def limits_name_their_unit(source: Source) -> list[Finding]:
+    """A number that bounds something says in what: `_ms`, `_s`, `_bytes`, or what it counts (`frames_max`)."""
+    findings: list[Finding] = []
+    for name, line in _numbers(source.tree):
+        words = name.lower().strip("_").split("_")
+        named = any(word in UNITS or (word.endswith("s") and len(word) > 2) for word in words)
+        if LIMIT_WORDS & set(words) and not named and name not in PUBLIC_SECONDS:
+            findings += source.find(line, f"{name}: end the name in its unit")
+    return findings
+
+
+def _numbers(tree: ast.Module) -> list[tuple[str, int]]:
+    """(name, line) of every constant, field and parameter whose value or default is a number."""
+    found: list[tuple[str, int]] = []
+    scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
+    for scope in scopes:
+        for node in scope.body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                found += [(node.target.id, node.lineno)] if _is_number(node.value) else []
+            elif isinstance(node, ast.Assign) and _is_number(node.value):
+                found += [(t.id, node.lineno) for t in node.targets if isinstance(t, ast.Name)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found += _number_parameters(node.args)
+    return found
+
+
+def _number_parameters(arguments: ast.arguments) -> list[tuple[str, int]]:
+    positional = arguments.posonlyargs + arguments.args
+    pairs = list(zip(reversed(positional), reversed(arguments.defaults), strict=False))
+    pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d]
+    return [(argument.arg, argument.lineno) for argument, default in pairs if _is_number(default)]
+
+
+def _is_number(node: ast.expr | None) -> bool:
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    if isinstance(node, ast.BinOp):
+        return _is_number(node.left) and _is_number(node.right)
+    return False
+
+
+PYTHON_RULES = (
+    layers,
+    purity,
+    homes,
+    bans,
+    absolute_imports,
+    length,
+    opens_with_law,
+    no_sleeps,
+    limits_name_their_unit,
+)
+TEXT_RULES = (no_machine_paths,)
