@@ -1,6 +1,7 @@
-"""The rules, one function each: a source in, findings out. The tables above a rule are its whole knowledge.
+"""The rules, one function each: a source in, findings out. Tables above a rule are its knowledge.
 
-To change a rule, change its table and say why there. To let one line through, end it with `# tidy-ok: the reason`.
+To change a rule, change its table and say why there. To let one line through, end it with
+`# tidy-ok: the reason`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 
 from tests.tidy.source import LAYERS, Finding, Import, Source
 
-# --- layers: imports only go down -------------------------------------------------------------------------------------
+# --- layers: imports only go down -----------------------------------------------------------------
 
 RANKS = {
     "core/errors": 0,
@@ -28,7 +29,7 @@ RANKS = {
     "chaos": 7,
     "bench": 7,
 }
-"""The height of each part. A part imports itself and what is strictly lower, so siblings do not see each other."""
+"""The height of each part. A part imports itself and what is strictly lower: no siblings."""
 
 
 def part_of(path: str) -> str | None:
@@ -54,19 +55,20 @@ def layers(source: Source) -> list[Finding]:
 
 
 def _our_modules(source: Source) -> list[Import]:
-    """Imports of our own code, with `from quorate import core` read as `quorate.core`."""
+    """Imports of our own code, with `from quorate.core import codec` read as `quorate.core.codec`."""
     found: list[Import] = []
     for wanted in source.imports():
-        if wanted.module == "quorate" and wanted.names:
+        if wanted.module in ("quorate", "quorate.core") and wanted.names:
             for name in wanted.names:
-                module = f"quorate.{name}" if name in LAYERS else "quorate"
+                named = wanted.module == "quorate.core" or name in LAYERS
+                module = f"{wanted.module}.{name}" if named else wanted.module
                 found.append(Import(module, (), wanted.line, wanted.typing_only, 0))
         elif wanted.module.split(".")[0] == "quorate":
             found.append(wanted)
     return found
 
 
-# --- purity: what decides does no IO ----------------------------------------------------------------------------------
+# --- purity: what decides does no IO --------------------------------------------------------------
 
 IMPURE = {
     "asyncio": "return the effect and let the shell do it; plan calls on core.clock.Scheduler",
@@ -115,7 +117,7 @@ def decides(path: str) -> bool:
 
 
 def purity(source: Source) -> list[Finding]:
-    """A module that decides imports nothing that waits, fetches or rolls dice (typing-only imports are fine)."""
+    """A module that decides imports nothing that waits, fetches or rolls dice; types are fine."""
     if not decides(source.path):
         return []
     findings: list[Finding] = []
@@ -128,7 +130,7 @@ def purity(source: Source) -> list[Finding]:
     return findings
 
 
-# --- one home per dependency ------------------------------------------------------------------------------------------
+# --- one home per dependency ----------------------------------------------------------------------
 
 HOMES: dict[str, tuple[str, ...]] = {
     "pysyncobj": ("core/raft/", "chaos/sim/", "bench/", "tests/contracts/", "tests/sim/"),
@@ -161,7 +163,7 @@ def homes(source: Source) -> list[Finding]:
     return findings
 
 
-# --- bans that name the replacement -----------------------------------------------------------------------------------
+# --- bans that name the replacement ---------------------------------------------------------------
 
 BANNED_IMPORTS = {
     "pickle": "core.codec",
@@ -191,7 +193,7 @@ def bans(source: Source) -> list[Finding]:
 
 
 def absolute_imports(source: Source) -> list[Finding]:
-    """Our code is `quorate.core…`, never `.x` and never a bare `core`: two names would be two modules."""
+    """Our code is `quorate.core…`, never `.x` nor a bare `core`: two names make two modules."""
     findings: list[Finding] = []
     for wanted in source.imports():
         if wanted.level:
@@ -201,7 +203,7 @@ def absolute_imports(source: Source) -> list[Finding]:
     return findings
 
 
-# --- shape ------------------------------------------------------------------------------------------------------------
+# --- shape ----------------------------------------------------------------------------------------
 
 LINES_MAX = 400
 LONG: dict[str, str] = {}
@@ -240,13 +242,13 @@ def no_machine_paths(source: Source) -> list[Finding]:
     return findings
 
 
-# --- time -------------------------------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------
 
 SLEEPERS = ("tests/live/",)
 
 
 def no_sleeps(source: Source) -> list[Finding]:
-    """Tests wait for what happens, never for time, except with real processes; nobody blocks the loop."""
+    """Tests wait for what happens, never for time, except in tests/live; nobody blocks the loop."""
     if source.path.startswith(SLEEPERS):
         return []
     findings: list[Finding] = []
@@ -264,7 +266,7 @@ def no_sleeps(source: Source) -> list[Finding]:
     return findings
 
 
-# --- limits -----------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 LIMIT_WORDS = {"max", "min", "limit", "timeout", "interval", "ttl", "delay", "period", "budget"}
 UNITS = {"ms", "s", "us", "ns", "depth", "percent", "ratio", "factor"}
@@ -273,37 +275,39 @@ PUBLIC_SECONDS = {"timeout", "ttl"}
 
 
 def limits_name_their_unit(source: Source) -> list[Finding]:
-    """A number that bounds something says in what: `_ms`, `_s`, `_bytes`, or what it counts (`frames_max`)."""
+    """A number that bounds something says in what: `_ms`, `_bytes`, or what it counts."""
     findings: list[Finding] = []
-    for name, line in _numbers(source.tree):
+    for name, line, parameter in _numbers(source.tree):
         words = name.lower().strip("_").split("_")
         named = any(word in UNITS or (word.endswith("s") and len(word) > 2) for word in words)
-        if LIMIT_WORDS & set(words) and not named and name not in PUBLIC_SECONDS:
+        if LIMIT_WORDS & set(words) and not named and not (parameter and name in PUBLIC_SECONDS):
             findings += source.find(line, f"{name}: end the name in its unit")
     return findings
 
 
-def _numbers(tree: ast.Module) -> list[tuple[str, int]]:
-    """(name, line) of every constant, field and parameter whose value or default is a number."""
-    found: list[tuple[str, int]] = []
+def _numbers(tree: ast.Module) -> list[tuple[str, int, bool]]:
+    """(name, line, is a parameter) of all constants, fields and parameters that hold a number."""
+    found: list[tuple[str, int, bool]] = []
     scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
     for scope in scopes:
         for node in scope.body:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                found += [(node.target.id, node.lineno)] if _is_number(node.value) else []
+                found += [(node.target.id, node.lineno, False)] if _is_number(node.value) else []
             elif isinstance(node, ast.Assign) and _is_number(node.value):
-                found += [(t.id, node.lineno) for t in node.targets if isinstance(t, ast.Name)]
+                found += [
+                    (t.id, node.lineno, False) for t in node.targets if isinstance(t, ast.Name)
+                ]
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found += _number_parameters(node.args)
     return found
 
 
-def _number_parameters(arguments: ast.arguments) -> list[tuple[str, int]]:
+def _number_parameters(arguments: ast.arguments) -> list[tuple[str, int, bool]]:
     positional = arguments.posonlyargs + arguments.args
     pairs = list(zip(reversed(positional), reversed(arguments.defaults), strict=False))
     pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d]
-    return [(argument.arg, argument.lineno) for argument, default in pairs if _is_number(default)]
+    return [(one.arg, one.lineno, True) for one, default in pairs if _is_number(default)]
 
 
 def _is_number(node: ast.expr | None) -> bool:

@@ -1,4 +1,4 @@
-"""A source file as a value, and what the rules find in it. Reads the working tree; knows no rule."""
+"""A source file as a value, and what rules find in it. Reads the working tree; knows no rule."""
 
 from __future__ import annotations
 

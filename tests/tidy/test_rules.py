@@ -49,6 +49,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
 HONEST: list[tuple[Rule, str, str]] = [
     (rules.layers, "core/raft/engine.py", "from quorate.core.errors import UsageError"),
     (rules.layers, "core/group/group.py", "from quorate.core.raft.driver import RaftDriver"),
+    (rules.layers, "core/raft/journal.py", "from quorate.core import codec"),
     (rules.layers, "chaos/sim/world.py", "from quorate.core.raft import driver"),
     (rules.layers, "bench/load.py", "import quorate"),
     (rules.layers, "tests/hosts/test_host.py", "import quorate"),
