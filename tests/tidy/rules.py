@@ -55,7 +55,7 @@ def layers(source: Source) -> list[Finding]:
 
 
 def _our_modules(source: Source) -> list[Import]:
-    """Imports of our own code, with `from quorate.core import codec` read as `quorate.core.codec`."""
+    """Imports of our own code; `from quorate.core import codec` is read as `quorate.core.codec`."""
     found: list[Import] = []
     for wanted in source.imports():
         if wanted.module in ("quorate", "quorate.core") and wanted.names:
