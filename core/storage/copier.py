@@ -20,7 +20,7 @@ CopyReply = Callable[[BaseException | None], object]
 
 
 class Copier:
-    """Starts one thread per copy. Counts on the owning thread; replies come from the copy thread."""
+    """Starts one thread per copy; replies come from that thread."""
 
     def __init__(self, env: lmdb.Environment) -> None:
         self._env = env

@@ -16,6 +16,7 @@ import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from lmdb import verify
 
@@ -158,7 +159,7 @@ def verify_data_file(folder: Path) -> None:
     """
     path = folder / DATA_FILE
     try:
-        findings: list[str] = verify.verify(str(path), subdir=False)  # pyright: ignore[reportUnknownMemberType]
+        findings = cast("list[str]", verify.verify(str(path), subdir=False))  # pyright: ignore[reportUnknownMemberType]
     except (verify.VerifyError, OSError) as error:
         raise _corrupt(path, str(error)) from error
     if findings:

@@ -175,7 +175,7 @@ class LmdbEngine:
         self._finish(None, fresh)
 
     def _replay(self, error: BaseException | None, fresh: Transaction | None) -> None:
-        """No transaction is open and the map was too small: grow it, put everything again, commit."""
+        """No transaction is open and the map was too small: grow it, put all again, commit."""
         if self._refusal is not None:
             self._finish(self._refusal, None)
         elif self._copier.busy:

@@ -48,7 +48,8 @@ def explain(error: BaseException, folder: Path, wanted_bytes: int) -> QuorateErr
 
 def map_is_full(folder: Path) -> StorageFull:
     return StorageFull(
-        f"the store in {folder} has reached map_size_max_bytes: raise it, or let compaction free space"
+        f"the store in {folder} has reached map_size_max_bytes: raise it, or let compaction "
+        "free space"
     )
 
 
