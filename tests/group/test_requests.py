@@ -1,0 +1,153 @@
+"""Questions between hosts: one answer or one error, by the deadline, whatever the peer does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from quorate.core.errors import (
+    NotCommitted,
+    OutcomeUnknown,
+    Overloaded,
+    Stopped,
+    Unavailable,
+    UsageError,
+)
+from quorate.core.group import requests
+from quorate.core.group.deadlines import Deadlines
+from quorate.core.group.requests import Requests
+from tests.group.virtual import LoopClock, run_virtual
+
+
+class Pair:
+    """Hosts a and b with a wire between them that can be cut."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        clock = LoopClock(self.loop)
+        self.up = True
+        self.swallow = False
+        self.hosts = {
+            name: Requests(
+                host_id=name,
+                send=self._sender(name),
+                clock=clock,
+                deadlines=Deadlines(clock, self.loop),
+                make_future=self.loop.create_future,
+            )
+            for name in "ab"
+        }
+        self.a, self.b = self.hosts["a"], self.hosts["b"]
+
+    def _sender(self, sender: str) -> Any:
+        def send(peer: str, message: dict[str, Any]) -> bool:
+            if self.up and not self.swallow:
+                self.loop.call_soon(self.hosts[peer].on_message, sender, message)
+            return self.up
+
+        return send
+
+
+def test_a_question_is_answered_by_the_peer_or_by_this_host() -> None:
+    async def story() -> None:
+        pair = Pair()
+        for host in (pair.a, pair.b):
+            host.handle("double", lambda peer, args, reply: reply(2 * args[0]))
+        assert await pair.a.ask("b", "double", [21], 1.0) == 42
+        assert await pair.a.ask("a", "double", [4], 1.0) == 8
+
+    run_virtual(story())
+
+
+def test_errors_cross_the_wire_with_their_meaning() -> None:
+    async def story() -> None:
+        pair = Pair()
+        pair.b.handle("no", lambda peer, args, reply: reply(NotCommitted("not now")))
+        pair.b.handle("broken", lambda peer, args, reply: reply(args[7]))
+        with pytest.raises(NotCommitted, match="not now"):
+            await pair.a.ask("b", "no", [], 1.0)
+        with pytest.raises(UsageError, match="malformed"):
+            await pair.a.ask("b", "broken", [], 1.0)
+        with pytest.raises(UsageError, match="no method"):
+            await pair.a.ask("b", "unheard", [], 1.0)
+
+    run_virtual(story())
+
+
+def test_silence_a_broken_link_and_no_link_end_the_question() -> None:
+    async def story() -> None:
+        pair = Pair()
+        pair.swallow = True
+        with pytest.raises(OutcomeUnknown):
+            await pair.a.ask("b", "x", [], 0.5)
+        waiting = asyncio.ensure_future(pair.a.ask("b", "x", [], 50))
+        await asyncio.sleep(0)
+        pair.a.on_peer_down("b")
+        with pytest.raises(OutcomeUnknown, match="broke"):
+            await waiting
+        pair.up = False
+        with pytest.raises(Unavailable) as caught:
+            await pair.a.ask("b", "x", [], 0.5)
+        assert caught.value.outcome == "not_applied"
+        assert pair.a.statistics()["pending"] == 0
+
+    run_virtual(story())
+
+
+def test_a_late_second_or_foreign_answer_is_ignored() -> None:
+    async def story() -> None:
+        pair = Pair()
+        replies: list[Any] = []
+        pair.b.handle("later", lambda peer, args, reply: replies.append(reply))
+        asked = asyncio.ensure_future(pair.a.ask("b", "later", [], 5))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        pair.a.on_message("c", {"type": "res", "id": 1, "ok": "forged"})
+        assert not asked.done()
+        replies[0]("yes")
+        replies[0]("again")
+        assert await asked == "yes"
+
+    run_virtual(story())
+
+
+def test_malformed_questions_change_nothing() -> None:
+    async def story() -> None:
+        pair = Pair()
+        for message in (
+            {"type": "req"},
+            {"type": "req", "id": "1", "method": "m", "args": [], "deadline_ms": 1},
+            {"type": "req", "id": 1, "method": "m", "args": {}, "deadline_ms": 1},
+            {"type": "req", "id": 1, "method": 3, "args": [], "deadline_ms": 1},
+            {"type": "res", "id": [1]},
+            {"type": "res"},
+        ):
+            assert pair.a.on_message("b", message)
+        assert not pair.a.on_message("b", {"type": "append_entries"})
+        assert pair.a.statistics()["handled_total"] == 0
+
+    run_virtual(story())
+
+
+def test_questions_of_one_peer_are_bounded_and_stopping_ends_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(requests, "PENDING_PER_PEER_IN_MAX", 3)
+
+    async def story() -> None:
+        pair = Pair()
+        pair.b.handle("never", lambda peer, args, reply: None)
+        asked = [asyncio.ensure_future(pair.a.ask("b", "never", [], 50)) for _ in range(4)]
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert isinstance(asked[3].exception(), NotCommitted), "overloaded, definitely not done"
+        pair.a.stop()
+        done = await asyncio.gather(*asked[:3], return_exceptions=True)
+        assert all(isinstance(error, OutcomeUnknown) for error in done)
+        with pytest.raises(Stopped):
+            await pair.a.ask("b", "never", [], 1)
+        assert Overloaded is not None
+
+    run_virtual(story())
