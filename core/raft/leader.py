@@ -1,0 +1,414 @@
+"""The leader's side: replication, commit, check-quorum, ReadIndex, membership, hand-over.
+
+The base's sender is replaced whole: it cannot pipeline safely (S17), floods while a snapshot is
+made (S16), commits on acknowledgements of any term (S3), never notices that it lost its followers
+for 30 s (S11), and its membership guard is dead code (S4). The law here:
+
+* only entries on this host's own disk leave it; commit counts what is on the disks of a majority of
+  voters, in this term;
+* one message of this term from a majority within `election_max_s`, or the leadership is given up;
+* one membership change at a time, in force from its append, the next one only after its commit.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from quorate.core.errors import (
+    MembershipRefused,
+    NotCommitted,
+    NotLeader,
+    OutcomeUnknown,
+    QuorateError,
+)
+from quorate.core.raft.elections import ElectionRules
+from quorate.core.raft.engine_base import FOLLOWER, LEADER
+from quorate.core.raft.entries import pack_configuration
+from quorate.core.raft.members import Change, Configuration, changed
+from quorate.core.raft.outbox import Message
+from quorate.core.raft.progress import Mode, Progress, committed_by
+from quorate.core.raft.reads import ReadDone, ReadRounds
+
+Done = Callable[[QuorateError | None], None]
+
+
+class LeaderRules(ElectionRules):
+    """What a leader does, and only a leader."""
+
+    term_start = 0
+    """The index of the no-op of this leadership."""
+    transfer_target: str | None = None
+    _transfer_deadline = 0.0
+    _told_to_stand = False
+
+    def __init__(self, **options: object) -> None:
+        self.progress: dict[str, Progress] = {}
+        self.reads = ReadRounds()
+        self._change_waiters: list[tuple[int, int, Done]] = []
+        self._transfer_waiters: list[Done] = []
+        self._farewells: dict[str, int] = {}
+        super().__init__(**options)
+
+    # --- becoming and ceasing -------------------------------------------------------------------
+
+    def _SyncObj__onBecomeLeader(self) -> None:
+        super()._SyncObj__onBecomeLeader()  # pyright: ignore[reportAttributeAccessIssue]
+        self.term_start = self.journal.last_index
+        now = self._clock.monotonic()
+        self.progress = {}
+        self._farewells = {}
+        for peer in self._peers():
+            self._watch(peer, now)
+
+    def _SyncObj__sendAppendEntries(self) -> None:
+        """Replaced: the base sends from inside its transitions; here sending has its place in the
+        driver's turn."""
+
+    def _peers(self) -> list[str]:
+        return [member.id for member in self.configuration.members if member.id != self.host_id]
+
+    def _watch(self, peer: str, now: float) -> None:
+        progress = Progress(next=max(self.term_start, self.journal.last_index), heard_at=now)
+        progress.connected = self.connected(peer)
+        self.progress[peer] = progress
+
+    def _lost_leadership(self) -> None:
+        self.progress = {}
+        for done in self.reads.abandon():
+            done(None)
+        waiters, self._change_waiters = self._change_waiters, []
+        for _, _, done in waiters:
+            done(
+                OutcomeUnknown(
+                    "the leadership was lost while the change was under way; look at the members"
+                )
+            )
+        self._end_transfer(None)
+        self._refuse_waiting()
+
+    def _adopt(self, index: int, configuration: Configuration) -> None:
+        super()._adopt(index, configuration)
+        if self.role != LEADER:
+            return
+        now = self._clock.monotonic()
+        for peer in self._peers():
+            if peer not in self.progress:
+                self._watch(peer, now)
+
+    def on_peer(self, peer: str, *, up: bool) -> None:
+        super().on_peer(peer, up=up)
+        if peer in self.progress:
+            self.progress[peer].on_link(up)
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def replicate(self, now: float) -> None:
+        """Say to every follower what it needs to hear now: entries, a newer commit index, a read
+        round, or that we live."""
+        if self.role != LEADER:
+            return
+        if self.reads.gathering and self.commit_index >= self.term_start:
+            self.reads.start_round(self.commit_index)
+            self._confirm_reads()
+        for peer, progress in self.progress.items():
+            if progress.connected:
+                self._replicate_to(peer, progress, now)
+
+    def _replicate_to(self, peer: str, progress: Progress, now: float) -> None:
+        settings, durable = self.settings, self.journal.durable_last
+        sent = False
+        while progress.next <= durable and progress.may_send(
+            now,
+            settings.probe_retry_s,
+            settings.in_flight_messages_max,
+            settings.in_flight_bytes_max,
+        ):
+            if progress.next <= self.journal.base_index:
+                break
+            entries = self.journal.entries(progress.next, durable, settings.append_bytes_max)
+            self._send_append(
+                peer, progress, [[index, term, command] for command, index, term in entries], now
+            )
+            progress.sent(entries[-1][1], sum(len(entry[0]) for entry in entries), now)
+            sent = True
+        if sent:
+            return
+        due = now - progress.sent_at >= settings.heartbeat_s
+        asks = (
+            self.reads.waiting
+            and progress.read_acked < self.reads.round
+            and progress.read_sent < self.reads.round
+        )
+        if due or asks:
+            self._send_append(peer, progress, [], now)
+            progress.sent(progress.next - 1, 0, now)
+        elif progress.commit_sent < self.commit_index and progress.mode is Mode.REPLICATE:
+            self._send_append(peer, progress, [], now, notice=True)
+
+    def _send_append(
+        self,
+        peer: str,
+        progress: Progress,
+        entries: list[list[object]],
+        now: float,
+        *,
+        notice: bool = False,
+    ) -> None:
+        previous = progress.next - 1
+        previous_term = self.journal.term_at(previous)
+        if previous_term is None:
+            previous, previous_term = 0, 0
+        progress.commit_sent = self.commit_index
+        progress.read_sent = self.reads.round
+        self._send(
+            peer,
+            {
+                "type": "append",
+                "term": self.term,
+                "prev": previous,
+                "prev_term": previous_term,
+                "entries": entries,
+                "commit": self.commit_index,
+                "read": self.reads.round,
+                "notice": notice,
+            },
+        )
+
+    def wants_snapshot(self) -> list[str]:
+        """Followers whose next entry is compacted away and that get no snapshot yet."""
+        if self.role != LEADER:
+            return []
+        base = self.journal.base_index
+        return [
+            peer
+            for peer, progress in self.progress.items()
+            if progress.connected and progress.mode is not Mode.SNAPSHOT and progress.next <= base
+        ]
+
+    # --- hearing --------------------------------------------------------------------------------
+
+    def _on_append_ack(self, peer: str, message: Message) -> None:
+        if message["term"] > self.term:
+            self._step_down(message["term"])
+            return
+        progress = self.progress.get(peer)
+        if message["term"] < self.term or self.role != LEADER or progress is None:
+            return
+        now = self._clock.monotonic()
+        progress.heard_at = now
+        progress.read_acked = max(progress.read_acked, message["read"])
+        if message["ok"]:
+            self._on_agreement(progress, message["match"], message["verified"])
+        else:
+            progress.on_rejected(message["rejected"], message["hint"])
+        if self.reads.waiting:
+            self._confirm_reads()
+        self._say_farewell(peer, progress)
+        self._hand_over(now)
+
+    def _on_agreement(self, progress: Progress, match: int, verified: int) -> None:
+        if progress.mode is Mode.PROBE and verified > 0:
+            progress.next = max(verified, match) + 1
+            progress.become_replicate()
+        if progress.mode is not Mode.SNAPSHOT and progress.on_match(match):
+            self._commit_by_majority()
+
+    def _commit_by_majority(self) -> None:
+        """Raft, section 5.4.2: what a majority of voters has on disk, and only through an entry of
+        this term."""
+        own = self.journal.durable_last
+        matches = [
+            own if voter == self.host_id else self.progress[voter].match
+            for voter in self.configuration.voters
+        ]
+        index = committed_by(matches)
+        if index > self.commit_index and self.journal.term_at(index) == self.term:
+            self.commit_index = index
+            self.journal.setRaftCommitIndex(index)
+            self._changes_committed()
+
+    def on_durable(self) -> None:
+        super().on_durable()
+        if self.role == LEADER:
+            self._commit_by_majority()
+
+    def _confirm_reads(self) -> None:
+        rounds = [
+            self.reads.round if voter == self.host_id else self.progress[voter].read_acked
+            for voter in self.configuration.voters
+        ]
+        for index, reads in self.reads.confirm(committed_by(rounds)):
+            for done in reads:
+                done(index)
+
+    def ask_read_point(self, done: ReadDone) -> None:
+        """`done(index)` once a majority confirmed this leadership; `done(None)` when it is lost
+        before, or is not ours."""
+        if self.role != LEADER:
+            done(None)
+        else:
+            self.reads.ask(done)
+
+    # --- check-quorum ---------------------------------------------------------------------------
+
+    def _check_quorum(self, now: float) -> None:
+        """Give up a leadership that a majority does not answer (the base waits 30 s)."""
+        bound = now - self.settings.election_max_s
+        heard = {peer for peer, progress in self.progress.items() if progress.heard_at > bound}
+        if not self._is_majority(heard | {self.host_id}) and self.configuration.voters != (
+            self.host_id,
+        ):
+            self._step_down(self.term)
+
+    def give_up(self) -> None:
+        """Step down of our own will (a stalled or full disk, a stopping host)."""
+        if self.role == LEADER:
+            self._step_down(self.term)
+
+    # --- membership -----------------------------------------------------------------------------
+
+    def change_members(self, change: Change, done: Done) -> None:
+        """Append the configuration after `change`; `done(None)` once it is committed, `done(error)`
+        if it cannot be."""
+        if self.role != LEADER:
+            done(NotLeader("only the leader changes the members", leader=self.leader))
+            return
+        refusal = self._change_refusal()
+        if refusal is not None:
+            done(MembershipRefused(refusal))
+            return
+        try:
+            configuration = changed(self.configuration, change)
+        except MembershipRefused as error:
+            done(error)
+            return
+        index = self.journal.last_index + 1
+        if change.kind == "remove" and change.id in self.progress:
+            self._farewells[change.id] = index
+        self._change_waiters.append((index, self.term, done))
+        self.journal.add(pack_configuration(configuration), index, self.term)
+        self._adopt(index, configuration)
+
+    def _change_refusal(self) -> str | None:
+        """Why no membership change may start now (S4: the base's guard for this is never armed)."""
+        if self.commit_index < self.term_start:
+            return "this leader has not committed an entry of its term yet; retry in a moment"
+        if self.configuration_index > self.commit_index:
+            return "another membership change is not committed yet; retry when it is"
+        if self.transfer_target is not None:
+            return "the leadership is being transferred; retry with the new leader"
+        return None
+
+    def _changes_committed(self) -> None:
+        ready = [waiter for waiter in self._change_waiters if waiter[0] <= self.commit_index]
+        self._change_waiters = [
+            waiter for waiter in self._change_waiters if waiter[0] > self.commit_index
+        ]
+        for _, _, done in ready:
+            done(None)
+
+    def _say_farewell(self, peer: str, progress: Progress) -> None:
+        """Tell a removed host that it is out, once the removal is committed, and stop speaking to
+        it."""
+        index = self._farewells.get(peer)
+        if index is not None and self.commit_index >= index:
+            self._send(peer, {"type": "removed", "term": self.term, "index": index})
+            del self._farewells[peer]
+            del self.progress[peer]
+
+    def _promote_staging(self, now: float) -> None:
+        """Make voters of staging members that have caught up."""
+        for member in self.configuration.members:
+            progress = self.progress.get(member.id)
+            if member.role != "staging" or progress is None or progress.mode is not Mode.REPLICATE:
+                continue
+            lag = self.journal.last_index - progress.match
+            alive = now - progress.heard_at < self.settings.election_min_s
+            if (
+                alive
+                and lag <= self.settings.staging_lag_entries_max
+                and self._change_refusal() is None
+            ):
+                self.change_members(Change("promote", member.id), lambda _: None)
+                return
+
+    def _leave_if_removed(self, now: float) -> None:
+        """A leader that removed itself leads until that is committed, then hands over."""
+        if self.host_id in self.configuration or self.configuration_index > self.commit_index:
+            return
+        best = max(self.configuration.voters, key=lambda voter: self.progress[voter].match)
+        self._send(best, {"type": "timeout_now", "term": self.term})
+        self.removed = True
+        self._step_down(self.term)
+
+    # --- leadership transfer --------------------------------------------------------------------
+
+    def transfer(self, target: str | None, done: Done) -> None:
+        """Hand the leadership to `target` (or to the voter that is furthest); `done(None)` when
+        another host leads."""
+        if self.role != LEADER:
+            done(NotLeader("only the leader can hand the leadership over", leader=self.leader))
+            return
+        others = [voter for voter in self.configuration.voters if voter != self.host_id]
+        candidates = [peer for peer in others if self.progress[peer].connected]
+        if target == self.host_id:
+            done(None)
+            return
+        if target is not None and target not in others:
+            done(
+                MembershipRefused(
+                    f"{target!r} cannot lead: voters are {', '.join(self.configuration.voters)}"
+                )
+            )
+            return
+        if target is None:
+            target = max(candidates, key=lambda peer: self.progress[peer].match, default=None)
+        if target is None or target not in candidates:
+            done(
+                NotCommitted(
+                    f"the leadership cannot go to {target or 'anybody'}: no link to it",
+                    leader=self.host_id,
+                )
+            )
+            return
+        self._end_transfer(
+            NotCommitted("another leadership transfer was asked for", leader=self.host_id)
+        )
+        self.transfer_target = target
+        self._told_to_stand = False
+        self._transfer_deadline = self._clock.monotonic() + self.settings.transfer_timeout_s
+        self._transfer_waiters.append(done)
+        self._hand_over(self._clock.monotonic())
+
+    def _hand_over(self, now: float) -> None:
+        """Tell the target to stand once it holds our whole log; take commands again when it takes
+        too long."""
+        target = self.transfer_target
+        if target is None:
+            return
+        if now >= self._transfer_deadline or target not in self.progress:
+            self._end_transfer(
+                NotCommitted(f"{target} did not take over in time", leader=self.host_id)
+            )
+        elif not self._told_to_stand and self.progress[target].match == self.journal.last_index:
+            self._told_to_stand = True
+            self._send(target, {"type": "timeout_now", "term": self.term})
+
+    def _end_transfer(self, error: QuorateError | None) -> None:
+        self.transfer_target = None
+        waiters, self._transfer_waiters = self._transfer_waiters, []
+        for done in waiters:
+            done(error)
+
+    # --- the leader's part of a turn ------------------------------------------------------------
+
+    def _lead(self, now: float) -> None:
+        self._check_quorum(now)
+        if self.role == LEADER:
+            self._hand_over(now)
+            self._promote_staging(now)
+            self._leave_if_removed(now)
+        if self.storage_full and self.role == LEADER:
+            self._step_down(self.term)
+        assert self.role in (FOLLOWER, LEADER)
