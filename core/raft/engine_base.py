@@ -41,7 +41,7 @@ def _base(name: str) -> Any:
     mangled = f"_SyncObj__{name}"
 
     def get(self: Any) -> Any:
-        return self.__dict__[mangled]
+        return self.__dict__.get(mangled)  # the base's constructor looks at every attribute
 
     def put(self: Any, value: Any) -> None:
         self.__dict__[mangled] = value
