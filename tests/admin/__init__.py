@@ -1,0 +1,1 @@
+"""The admin API, told against a stand-in host over real HTTP."""
