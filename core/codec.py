@@ -76,7 +76,7 @@ def dumps(value: object) -> bytes:
         raise UsageError(f"cannot encode {type(value).__name__}: {error}") from error
 
 
-def loads(data: bytes | memoryview, *, depth_max: int = 32) -> Any:
+def loads(data: bytes | bytearray | memoryview, *, depth_max: int = 32) -> Any:
     """Decode exactly one item. Raises Malformed, which says what is wrong; never anything else."""
     try:
         if len(data) > WRAP_BYTES_MAX:
@@ -100,7 +100,7 @@ def loads(data: bytes | memoryview, *, depth_max: int = 32) -> Any:
     return pair[0]
 
 
-def _loads_large(data: bytes | memoryview, depth_max: int) -> Any:
+def _loads_large(data: bytes | bytearray | memoryview, depth_max: int) -> Any:
     decoder = cbor2.CBORDecoder(
         BytesIO(data),
         max_depth=depth_max,
@@ -145,7 +145,7 @@ def encode_value(value: object, *, depth_max: int = VALUE_DEPTH_MAX) -> bytes:
         raise UsageError(f"the value cannot be encoded: {error}") from error
 
 
-def decode_value(data: bytes | memoryview) -> Any:
+def decode_value(data: bytes | bytearray | memoryview) -> Any:
     """Decode what `encode_value` gave. Raises Malformed."""
     return loads(data, depth_max=VALUE_DEPTH_MAX)
 
