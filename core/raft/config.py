@@ -69,7 +69,7 @@ class RaftConfig:
         if not 0 < self.heartbeat_s * 3 < self.election_min_s:
             raise ConfigError(
                 f"election_min_s ({self.election_min_s}) must be more than three times heartbeat_s "
-                f"({self.heartbeat_s}), or healthy leaders are deposed; raise it or lower heartbeat_s"
+                f"({self.heartbeat_s}), or healthy leaders are deposed; raise the first"
             )
         if not self.election_min_s < self.election_max_s:
             raise ConfigError(

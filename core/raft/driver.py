@@ -109,17 +109,20 @@ class RaftDriver:
         applied, journal, engine = self.state.applied_index, self.journal, self.engine
         if applied < journal.base_index and journal.base_index > BASE_INDEX:
             raise CorruptStorage(
-                f"the state ends at entry {applied} but the log begins after {journal.base_index}: entries between are gone; "
-                f"remove host {self.host_id!r} from the group, empty its data folder and add it again"
+                f"the state ends at entry {applied} but the log begins after {journal.base_index}: "
+                f"entries between are gone; {self._replace_me()}"
             )
         if applied > journal.last_index:
             raise CorruptStorage(
-                f"the state holds entry {applied} but the log ends at {journal.last_index}: the log lost entries; remove host "
-                f"{self.host_id!r} from the group, empty its data folder and add it again"
+                f"the state holds entry {applied} but the log ends at {journal.last_index}: "
+                f"the log lost entries; {self._replace_me()}"
             )
         engine.applied_index = max(applied, journal.base_index)
         engine.commit_index = max(engine.commit_index, engine.applied_index)
         journal.setRaftCommitIndex(engine.commit_index)
+
+    def _replace_me(self) -> str:
+        return f"remove host {self.host_id!r}, empty its data folder and add it again"
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -148,7 +151,7 @@ class RaftDriver:
     # --- what happens to it ---------------------------------------------------------------------
 
     def on_message(self, peer: str, message: Message) -> None:
-        """A message of `peer`, whose identity the wire has proven. A malformed one changes nothing."""
+        """A message of `peer`, as proven by the wire. A malformed one changes nothing."""
         if not self._running:
             return
         try:

@@ -25,9 +25,23 @@ from quorate.core.raft.refusals import Refusal
 
 INT, BOOL = int, bool
 SHAPES: dict[str, dict[str, type]] = {
-    "append": {"term": INT, "prev": INT, "prev_term": INT, "entries": list, "commit": INT, "read": INT, "notice": BOOL},
+    "append": {
+        "term": INT,
+        "prev": INT,
+        "prev_term": INT,
+        "entries": list,
+        "commit": INT,
+        "read": INT,
+        "notice": BOOL,
+    },
     "append_ack": {
-        "term": INT, "ok": BOOL, "match": INT, "verified": INT, "rejected": INT, "hint": INT, "read": INT,
+        "term": INT,
+        "ok": BOOL,
+        "match": INT,
+        "verified": INT,
+        "rejected": INT,
+        "hint": INT,
+        "read": INT,
     },
     "pre_vote": {"term": INT, "last": INT, "last_term": INT, "round": INT, "transfer": BOOL},
     "pre_vote_reply": {"term": INT, "round": INT, "ok": BOOL},
@@ -35,7 +49,7 @@ SHAPES: dict[str, dict[str, type]] = {
     "vote_reply": {"term": INT, "ok": BOOL},
     "timeout_now": {"term": INT},
     "removed": {"term": INT, "index": INT},
-}  # fmt: skip
+}
 """Every message of the engine, field by field. Anything else is turned away before a rule sees it
 (S12)."""
 
@@ -54,22 +68,24 @@ def check_shape(message: Message) -> None:
     if shape is None:
         raise MalformedMessage(f"unknown Raft message type {message.get('type')!r}")
     for name, kind in shape.items():
-        value = message.get(name)
+        value: Any = message.get(name)
         if type(value) is not kind or (kind is INT and not 0 <= value < 1 << 62):
             raise MalformedMessage(
                 f"field {name!r} of a {message['type']} message is {type(value).__name__}"
             )
-    for entry in message.get("entries", ()):
-        if not (
-            isinstance(entry, list)
-            and [type(part) for part in entry] == [INT, INT, bytes]
-            and entry[2]
-        ):  # pyright: ignore[reportUnknownVariableType]
+    if "entries" in shape:
+        _check_entries(message["entries"], message["prev"])
+
+
+def _check_entries(rows: list[Any], previous: int) -> None:
+    for step, row in enumerate(rows, 1):
+        row_parts: list[Any] = row if isinstance(row, list) else []
+        parts = [type(part) for part in row_parts]
+        if parts != [INT, INT, bytes] or not row[2]:
             raise MalformedMessage(
                 "an append message holds an entry that is not [index, term, command]"
             )
-    for step, entry in enumerate(message.get("entries", ()), 1):
-        if entry[0] != message["prev"] + step:
+        if row[0] != previous + step:
             raise MalformedMessage("the entries of an append message do not follow each other")
 
 
@@ -118,9 +134,9 @@ class HardenedRaft(LeaderRules):
         check_shape(message)
         if self.removed and message["type"] != "append":
             return
-        if not self._knows(peer) and message["type"] not in FROM_STRANGERS:
-            if not self._may_lead_us(message):
-                return
+        stranger = not self._knows(peer) and message["type"] not in FROM_STRANGERS
+        if stranger and not self._may_lead_us(message):
+            return
         self._handlers[message["type"]](peer, message)
 
     def _knows(self, peer: str) -> bool:

@@ -9,7 +9,7 @@ why, stands at each override in `follower.py`, `elections.py`, `leader.py` and `
 This file must not know any Raft rule.
 """
 
-# The base is untyped and its fields are private: they are reached by their mangled names, and only here.
+# The base is untyped, and its private fields are reached by their mangled names only here.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -167,7 +167,8 @@ class EngineBase(SyncObj):
 
     def _broken(self, text: str) -> InvariantBroken:
         return InvariantBroken(
-            f"{text} (host {self.host_id}, term {self.term}, log {self.journal.base_index}..{self.journal.last_index}, "
+            f"{text} (host {self.host_id}, term {self.term}, "
+            f"log {self.journal.base_index}..{self.journal.last_index}, "
             f"commit {self.commit_index}, applied {self.applied_index})"
         )
 

@@ -151,7 +151,7 @@ class FollowerRules(EngineBase):
             self._send_ack(self.leader, ok=True)
 
     def _ackable(self) -> int:
-        """Verified against this leader and on our disk: all that an acknowledgement may ever claim."""
+        """Verified against this leader and on our disk: all that an acknowledgement may claim."""
         return min(self.verified, self.journal.durable_last)
 
     def _send_ack(self, peer: str, *, ok: bool, rejected: int = 0, hint: int = 0) -> None:

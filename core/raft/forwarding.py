@@ -116,9 +116,10 @@ class Forwarding:
         self._engine.submit(batch, refused)
 
     def _on_read_index(self, peer: str, request: int) -> None:
-        self._engine.ask_read_point(
-            lambda index: self._send(peer, {"type": "read_point", "id": request, "index": index})
-        )
+        def point(index: int | None) -> None:
+            self._send(peer, {"type": "read_point", "id": request, "index": index})
+
+        self._engine.ask_read_point(point)
 
 
 def _refusal(reason: object) -> Refusal:

@@ -37,6 +37,7 @@ BASE_INDEX = 1
 _HEAD = struct.Struct(">QQ")
 _KEY = struct.Struct(">Q")
 _VERIFY_TAIL_ENTRIES = 512
+_REPLACE = "this host must not vote with it; remove it, empty its data folder and add it again"
 
 Entry = tuple[bytes, int, int]
 """(command, index, term), the order PySyncObj uses."""
@@ -102,7 +103,7 @@ class Journal(PySyncObjJournal):
         always fits)."""
         if first <= self.base_index or last > self.last_index:
             raise InvariantBroken(
-                f"entries {first}..{last} asked from a log of {self.base_index + 1}..{self.last_index}"
+                f"entries {first}..{last} asked; the log has {self.base_index + 1}..{self.last_index}"
             )
         found: list[Entry] = []
         size = 0
@@ -130,7 +131,7 @@ class Journal(PySyncObjJournal):
         rows = self._engine.scan("log", _KEY.pack(first), _KEY.pack(end + 1))
         if len(rows) != end - first + 1 or rows[0][0] != _KEY.pack(first):
             raise CorruptStorage(
-                f"the journal misses entries between {first} and {end}; restore this host from the group"
+                f"the journal misses entries between {first} and {end}; {_REPLACE}"
             )
         return [
             (value[16:], _KEY.unpack(key)[0], _HEAD.unpack_from(value)[0]) for key, value in rows
@@ -429,8 +430,8 @@ class Journal(PySyncObjJournal):
             return
         if expected <= self._commit:
             raise CorruptStorage(
-                f"the journal breaks at entry {expected} although entries up to {self._commit} were committed on this disk; "
-                "this host must not vote with it: remove it from the group and add it again with an empty data folder"
+                f"the journal breaks at entry {expected} although entries up to {self._commit} were "
+                f"committed on this disk: {_REPLACE}"
             )
         self.truncate_from(expected)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
@@ -30,7 +30,7 @@ class Outbox(Transport):
         self._stamp = stamp
 
     @property
-    def ready(self) -> bool:
+    def ready(self) -> Literal[True]:
         return True
 
     def tryGetReady(self) -> None: ...
@@ -45,7 +45,7 @@ class Outbox(Transport):
         self._queue.clear()
 
     def send(self, node: Node, message: Message) -> bool:
-        self.post(str(node.id), message)
+        self.post(str(node.id), message)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
         return True
 
     def post(self, peer: str, message: Message) -> None:

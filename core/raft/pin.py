@@ -50,9 +50,10 @@ def require_audited_engine() -> None:
     found = source_sha256()
     if pysyncobj.version.VERSION != AUDITED_VERSION or found != AUDITED_SHA256:
         raise InvariantBroken(
-            f"PySyncObj {pysyncobj.version.VERSION} (sha256 {found[:16]}...) is not the audited engine "
-            f"{AUDITED_VERSION} (sha256 {AUDITED_SHA256[:16]}...); install pysyncobj=={AUDITED_VERSION} "
-            "from the lock file, or audit the new one and run tests/contracts before changing core/raft/pin.py"
+            f"PySyncObj {pysyncobj.version.VERSION} (sha256 {found[:16]}...) is not the audited "
+            f"engine {AUDITED_VERSION} (sha256 {AUDITED_SHA256[:16]}...); install "
+            f"pysyncobj=={AUDITED_VERSION} from the lock file, or audit the new one and run "
+            "tests/contracts before changing core/raft/pin.py"
         )
 
 

@@ -43,7 +43,7 @@ class ReadRounds:
         return self.round
 
     def confirm(self, confirmed_round: int) -> list[tuple[int, list[ReadDone]]]:
-        """A majority confirmed all rounds up to `confirmed_round`: (read point, reads) to answer."""
+        """A majority confirmed rounds up to `confirmed_round`: (read point, reads) to answer."""
         answered: list[tuple[int, list[ReadDone]]] = []
         while self._waiting and self._waiting[0][0] <= confirmed_round:
             _, index, reads = self._waiting.popleft()

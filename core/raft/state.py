@@ -40,9 +40,9 @@ class Snapshot:
     @classmethod
     def from_wire(cls, data: bytes) -> Snapshot:
         """Raises `codec.Malformed` or `ValueError` for bytes that are not a description."""
-        row: Any = codec.loads(data)
+        row: list[Any] = codec.loads(data)
         kinds = [str, int, int, int, str, list]
-        if not isinstance(row, list) or [type(part) for part in row] != kinds:  # pyright: ignore[reportUnknownVariableType]
+        if type(row) is not list or [type(part) for part in row] != kinds:
             raise codec.Malformed("a snapshot's description is malformed")
         if min(row[1:4]) < 0:
             raise codec.Malformed("a snapshot's description has a negative number")
