@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, TypeAlias
 
 import lmdb
@@ -32,29 +32,44 @@ class Committer:
         self._faults = faults
         self._open: Transaction | None = None
         self._jobs: SimpleQueue[tuple[Transaction | None, bool, Reply] | None] = SimpleQueue()
+        self._waiting_to_start = Lock()
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def begin(self, reply: Reply) -> None:
         """Opens a transaction; the writer must have none."""
-        self._jobs.put((None, False, reply))
+        self._give(None, False, reply)
 
     def commit(self, transaction: Transaction, reply: Reply) -> None:
         """Commits (synced to disk), then opens the next transaction."""
-        self._jobs.put((transaction, True, reply))
+        self._give(transaction, True, reply)
 
     def abort(self, transaction: Transaction, reply: Reply) -> None:
         """Gives the transaction up and replies with none open (so that the map may grow)."""
-        self._jobs.put((transaction, False, reply))
+        self._give(transaction, False, reply)
 
     def stop(self) -> None:
         """Ends the thread after what it was given; aborts the open transaction."""
         self._jobs.put(None)
         self._thread.join()
 
+    def let_start(self, wait_s: float) -> None:
+        """Gives up the interpreter lock until the thread took its job, at most `wait_s` seconds.
+
+        A loop that never sleeps takes the interpreter lock back faster than another thread wakes
+        up, for seconds in the worst case: only a real wait hands it over.
+        """
+        if self._waiting_to_start.acquire(timeout=wait_s):
+            self._waiting_to_start.release()
+
+    def _give(self, transaction: Transaction | None, wanted: bool, reply: Reply) -> None:
+        self._waiting_to_start.acquire(blocking=False)
+        self._jobs.put((transaction, wanted, reply))
+
     def _run(self) -> None:
         take = self._jobs.get
         while (job := take()) is not None:
+            self._waiting_to_start.release()
             transaction, wanted, reply = job
             if transaction is None:
                 reply(*self._begin(None))

@@ -88,6 +88,14 @@ class Engine(Protocol):
         """
         ...
 
+    def poll(self) -> None:
+        """Runs `done` of a commit that the disk has finished, now; otherwise returns at once.
+
+        Worth calling once per turn by an owning thread that is always busy, because such a thread
+        keeps the interpreter lock from the storage thread. Never waits for the disk.
+        """
+        ...
+
     def get(self, table: str, key: bytes) -> bytes | None:
         """The committed value, or None. Raises CorruptStorage when the record does not match its
         checksum.

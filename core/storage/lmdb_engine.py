@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import lmdb
 
@@ -42,18 +42,24 @@ Post = Callable[[Callable[[], object]], object]
 (`loop.call_soon_threadsafe`).
 """
 
+CallLater = Callable[[float, Callable[[], object]], object]
+"""Runs a callback on the owning thread after some seconds (`loop.call_later`)."""
+
 GIB = 1 << 30
+
+_HAND_OVER_S = 0.0005
+_WATCH_S = 0.001
 
 
 class LmdbEngine:
     """One LMDB environment in one folder. See `quorate.core.storage.engine.Engine` for the
     promises.
 
-    `post` may be None for tools that use `commit_blocking` only. `identity` (such as {"host": "a"})
-    is recorded when new and compared when known. `format_version` is the caller's own: another
-    number is refused with WrongDataFolder. The map is address space, not disk: it starts at
-    `map_size_bytes`, doubles when half used, up to `map_size_max_bytes`, where writes get
-    StorageFull.
+    `call_later` bounds how long a busy loop can starve the storage thread. `post` may be None for
+    tools that use `commit_blocking` only. `identity` (such as {"host": "a"}) is recorded when new
+    and compared when known. `format_version` is the caller's own: another number is refused with
+    WrongDataFolder. The map is address space, not disk: it starts at `map_size_bytes`, doubles when
+    half used, up to `map_size_max_bytes`, where writes get StorageFull.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class LmdbEngine:
         *,
         tables: Iterable[str],
         post: Post | None,
+        call_later: CallLater | None = None,
         format_version: int,
         identity: Mapping[str, str] | None = None,
         map_size_bytes: int = GIB,
@@ -71,6 +78,7 @@ class LmdbEngine:
     ) -> None:
         self.path = Path(path)
         self._post = post
+        self._call_later = call_later
         self._map_size_max_bytes = map_size_max_bytes
         self._low_space_bytes = low_space_bytes
         store = open_store(
@@ -89,6 +97,9 @@ class LmdbEngine:
         self._writer: LmdbWriter | None = None
         self._refusal: QuorateError | None = None
         self._in_flight: tuple[LmdbWriter, Done] | None = None
+        self._answers: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._commit_id = 0
+        self._watched = False
         self._waiting: list[Callable[[], object]] = []
         self._after_copy: list[Callable[[], None]] = []
         self._counts = {"commits": 0, "records": 0, "bytes": 0, "grown": 0, "replays": 0, "full": 0}
@@ -125,19 +136,34 @@ class LmdbEngine:
     def commit_blocking(self) -> None:
         if self._refusal is not None:
             raise self._refusal
-        replies: SimpleQueue[Callable[[], object]] = SimpleQueue()
         outcomes: list[Exception | None] = []
-        usual, self._post = self._post, replies.put
-        try:
-            self.commit(outcomes.append)
-            while not outcomes:
-                replies.get()()
-        finally:
-            self._post = usual
-            while usual is not None and not replies.empty():
-                usual(replies.get())
+        writer = self._take_writer()
+        if not writer.ops:
+            self._writer = writer
+            return
+        self._in_flight = (writer, outcomes.append)
+        self._submit(writer)
+        while not outcomes:
+            self._answers.get()()
         if outcomes[0] is not None:
             raise outcomes[0]
+
+    def poll(self) -> None:
+        """Takes the outcome of a commit that the disk has finished, at once; else returns at once.
+
+        For a busy owning thread, once per turn: see `Committer.let_start`. Waits at most about 0.1
+        ms for the storage thread, and never for the disk.
+        """
+        if self._in_flight is None:
+            return
+        self._committer.let_start(_HAND_OVER_S)
+        if self._answers.empty():
+            if self._store.env.info()["last_txnid"] < self._commit_id:
+                return
+            with suppress(Empty):
+                self._answers.get(timeout=_HAND_OVER_S)()
+        else:
+            self._collect()
 
     def _take_writer(self) -> LmdbWriter:
         writer = self._writer
@@ -156,7 +182,18 @@ class LmdbEngine:
         if writer.overflowed:
             self._committer.abort(writer.transaction, self._answer(self._replay))
         else:
+            self._commit_id = writer.transaction.id()
             self._committer.commit(writer.transaction, self._answer(self._on_committed))
+            if self._call_later is not None and not self._watched:
+                self._watched = True
+                self._call_later(_WATCH_S, self._watch)
+
+    def _watch(self) -> None:
+        """Bounds by about a millisecond what a busy loop can take from the storage thread."""
+        self.poll()
+        self._watched = self._in_flight is not None and self._call_later is not None
+        if self._watched and self._call_later is not None:
+            self._call_later(_WATCH_S, self._watch)
 
     def _on_committed(self, error: BaseException | None, fresh: Transaction | None) -> None:
         writer = self._current()[0]
@@ -310,9 +347,12 @@ class LmdbEngine:
         if self._refusal is not None:
             self._soon(partial(done, self._refusal))
             return
-        self._copier.start(
-            path, lambda error: self._post_quietly(partial(self._copied, path, done, error))
-        )
+
+        def reply(error: BaseException | None) -> None:
+            self._answers.put(partial(self._copied, path, done, error))
+            self._knock()
+
+        self._copier.start(path, reply)
 
     def _copied(self, path: Path, done: Done, error: BaseException | None) -> None:
         done(None if error is None else explain(error, path.parent, self.used_bytes()))
@@ -358,12 +398,24 @@ class LmdbEngine:
         return fresh
 
     def _answer(self, then: Callable[[BaseException | None, Transaction | None], None]) -> Reply:
-        return lambda error, fresh: self._post_quietly(partial(then, error, fresh))
+        """What the storage thread calls: leaves the answer and knocks."""
 
-    def _post_quietly(self, callback: Callable[[], object]) -> None:
-        """From the storage thread; a loop that is closed meanwhile no longer wants to know."""
-        with suppress(RuntimeError):
-            self._soon(callback)
+        def reply(error: BaseException | None, fresh: Transaction | None) -> None:
+            self._answers.put(partial(then, error, fresh))
+            self._knock()
+
+        return reply
+
+    def _knock(self) -> None:
+        """A loop that is closed meanwhile no longer wants to know."""
+        if self._post is not None:
+            with suppress(RuntimeError):
+                self._post(self._collect)
+
+    def _collect(self) -> None:
+        """Runs one answer, unless `poll` or `commit_blocking` was faster."""
+        with suppress(Empty):
+            self._answers.get_nowait()()
 
     def _soon(self, callback: Callable[[], object]) -> None:
         if self._post is None:

@@ -136,6 +136,10 @@ class MemoryEngine:
         if outcomes and outcomes[0] is not None:
             raise outcomes[0]
 
+    def poll(self) -> None:
+        """The simulated disk ends commits by itself."""
+        return
+
     def _take_writer(self) -> MemoryWriter:
         writer, self._writer = self._writer, None
         if writer is None:
