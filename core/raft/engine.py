@@ -79,8 +79,7 @@ def check_shape(message: Message) -> None:
 
 def _check_entries(rows: list[Any], previous: int) -> None:
     for step, row in enumerate(rows, 1):
-        row_parts: list[Any] = row if isinstance(row, list) else []
-        parts = [type(part) for part in row_parts]
+        parts = list(map(type, row)) if isinstance(row, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         if parts != [INT, INT, bytes] or not row[2]:
             raise MalformedMessage(
                 "an append message holds an entry that is not [index, term, command]"

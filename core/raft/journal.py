@@ -103,7 +103,7 @@ class Journal(PySyncObjJournal):
         always fits)."""
         if first <= self.base_index or last > self.last_index:
             raise InvariantBroken(
-                f"entries {first}..{last} asked; the log has {self.base_index + 1}..{self.last_index}"
+                f"entries {first}..{last} asked of {self.base_index + 1}..{self.last_index}"
             )
         found: list[Entry] = []
         size = 0
@@ -430,7 +430,7 @@ class Journal(PySyncObjJournal):
             return
         if expected <= self._commit:
             raise CorruptStorage(
-                f"the journal breaks at entry {expected} although entries up to {self._commit} were "
+                f"the journal breaks at entry {expected}, yet entries up to {self._commit} were "
                 f"committed on this disk: {_REPLACE}"
             )
         self.truncate_from(expected)

@@ -17,6 +17,9 @@ from quorate.core.raft.outbox import Message
 from quorate.core.raft.progress import Mode, Progress, Transfer
 from quorate.core.raft.state import ReplicatedState, Snapshot
 
+FAILED_TRANSFER_PAUSE_S = 2.0
+"""A follower that could not use a snapshot is offered one again after this long."""
+
 Send = Callable[[str, Message], object]
 
 
@@ -30,6 +33,7 @@ class SnapshotSender:
         self._exporting = False
         self.error: Exception | None = None
         self.sent_count = 0
+        self._failed_at: dict[str, float] = {}
 
     def pump(self, now: float) -> None:
         """Start transfers for followers that need one, and send the chunks that fit the window."""
@@ -56,6 +60,8 @@ class SnapshotSender:
             self._export()
             return
         for peer in peers:
+            if now - self._failed_at.get(peer, -1e9) < FAILED_TRANSFER_PAUSE_S:
+                continue
             transfer = Transfer(snapshot.id, snapshot.index, snapshot.size, last_progress=now)
             self._engine.progress[peer].become_snapshot(transfer)
             self.sent_count += 1
@@ -79,7 +85,7 @@ class SnapshotSender:
             progress.snapshot_failed()
             return
         if now - transfer.last_progress >= max(1.0, settings.probe_retry_s):
-            transfer.sent, transfer.last_progress = transfer.acked, now
+            self._rewind(transfer, now)
         window = settings.snapshot_chunk_bytes * settings.snapshot_window_chunks
         while transfer.sent - transfer.acked < window and transfer.sent < transfer.size:
             data = self._state.read(transfer.id, transfer.sent, settings.snapshot_chunk_bytes)
@@ -97,6 +103,11 @@ class SnapshotSender:
                 return
             transfer.sent += len(data)
 
+    def _rewind(self, transfer: Transfer, now: float) -> None:
+        """Nothing was heard for a while: say the last chunk again, so that the answer is too."""
+        last_chunk = max(0, transfer.size - self._engine.settings.snapshot_chunk_bytes)
+        transfer.sent, transfer.last_progress = min(transfer.acked, last_chunk), now
+
     def on_ack(self, peer: str, message: Message, now: float) -> None:
         """The follower says what it wants next, that it installed, or that it failed."""
         if message["term"] != self._engine.term:
@@ -110,6 +121,7 @@ class SnapshotSender:
             progress.snapshot_installed(transfer.index)
         elif message["state"] == "failed":
             progress.snapshot_failed()
+            self._failed_at[peer] = now
         else:
             if message["offset"] != transfer.acked:
                 transfer.last_progress = now
