@@ -18,12 +18,12 @@ from decimal import Decimal
 from enum import Enum
 from io import BytesIO
 from typing import Any, Final, cast
-from uuid import UUID
+from uuid import UUID  # tidy-ok: the type only, no id is made here
 
 import cbor2
 
-from quorate.core.clock import fresh_random
-from quorate.core.errors import UsageError
+from quorate.core.clock import fresh_random  # tidy-ok: the mark that tells leftover bytes
+from quorate.core.errors import UsageError  # tidy-ok: errors lie below everything
 
 INT_BITS_MAX: Final = 4096
 VALUE_DEPTH_MAX: Final = 32

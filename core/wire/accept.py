@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from quorate.core.errors import ConfigError
+from quorate.core.wire import address as addresses
 from quorate.core.wire.dial import prepare
 from quorate.core.wire.frames import (
     FROM_DIALLER,
@@ -24,6 +26,7 @@ from quorate.core.wire.frames import (
     number_of,
 )
 from quorate.core.wire.handshake import (
+    NONCE_BYTES,
     Acceptor,
     Code,
     Established,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("quorate.wire")
 
+BACKLOG: Final = 128
 ACCEPTS_PER_TURN_MAX: Final = 16
 ANSWERS_BYTES_MAX: Final = 64 * 1024
 """Acks waiting for a peer that pings and never reads: more are not written."""
@@ -60,7 +64,7 @@ class Door(Protocol):
     def on_ping(self, peer: str, number: int) -> None: ...
     def on_pong(self, peer: str, number: int) -> None: ...
     def deliver(self, peer: str, payload: bytes | bytearray) -> None: ...
-    def problem(self, peer: str, text: str) -> None: ...
+    def on_problem(self, peer: str, text: str) -> None: ...
 
 
 class Inbound(asyncio.Protocol):
@@ -82,7 +86,7 @@ class Inbound(asyncio.Protocol):
         self._from = "?"
         self._over = False
         self._handshake = Acceptor(
-            shared.me, nonce=shared.fresh_bytes(32), knows=door.knows, admit=door.admit
+            shared.me, nonce=shared.fresh_bytes(NONCE_BYTES), knows=door.knows, admit=door.admit
         )
         self._timer = shared.loop.call_later(shared.limits.handshake_deadline_s, self._on_deadline)
 
@@ -176,7 +180,7 @@ class Inbound(asyncio.Protocol):
         self.twin_boot = self._contester
         text = f"two processes run with the host id {self.peer!r}: stop one of them"
         self._write(frame(Kind.NOTICE, encode_reason(Refusal(Code.DUPLICATE, text))))
-        self._door.problem(self.peer, text)
+        self._door.on_problem(self.peer, text)
 
     def _on_deadline(self) -> None:
         self.close(Refusal(Code.DEADLINE, "the handshake was not done in time"))
@@ -217,6 +221,31 @@ class Inbound(asyncio.Protocol):
     def statistics(self) -> dict[str, object]:
         """What the decoder holds back, in bytes."""
         return self._decoder.statistics()
+
+
+async def bind(loop: asyncio.AbstractEventLoop, listen: str, *, tls: bool) -> socket.socket:
+    """A listening socket. Raises ConfigError when `listen` cannot be, or may not be, bound."""
+    host, port = addresses.parse(listen)
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"listen={listen!r} does not resolve: {error}") from error
+    family, _type, _proto, _name, target = found[0]
+    if not tls and not addresses.is_loopback(str(target[0])):
+        raise ConfigError(
+            f"listen={listen!r} is reachable from other machines: give auth=MutualTls(…), "
+            "or listen on 127.0.0.1 (without TLS a host stays on loopback)"
+        )
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(target)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(f"cannot listen on {listen!r}: {error}") from error
+    return sock
 
 
 class Listener:

@@ -12,23 +12,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from quorate.core.wire import dial
-from quorate.core.wire.frames import FROM_ACCEPTOR, Decoder, Kind, ProtocolError, frame, number_of
-from quorate.core.wire.handshake import (
-    Code,
-    Dialler,
-    Established,
-    Refusal,
-    Send,
-    decode_reason,
-    encode_reason,
-)
+from quorate.core.wire.dialled import Dialled
+from quorate.core.wire.frames import Kind, ProtocolError, number_frame
+from quorate.core.wire.handshake import NONCE_BYTES, Code, Dialler, Established, Refusal
 from quorate.core.wire.lanes import Lanes
 from quorate.core.wire.limits import Lane
 from quorate.core.wire.reach import Reach
-from quorate.core.wire.tls import certified_ids
 
 if TYPE_CHECKING:
     from quorate.core.wire.shared import Shared
@@ -71,7 +63,7 @@ class Link:
         self._on_down = on_down
         self._on_problem = on_problem
         self._lanes = Lanes(shared.limits)
-        self._connection: _Dialled | None = None
+        self._connection: Dialled | None = None
         self._attempt = 0
         self._flush_planned = False
         self._paused = False
@@ -192,7 +184,7 @@ class Link:
 
     def _ping(self, now_s: float) -> None:
         number = self.reach.ping(now_s)
-        self.send_control(frame(Kind.PING, number.to_bytes(8, "big")))
+        self.send_control(number_frame(Kind.PING, number))
 
     async def _run(self) -> None:
         limits = self._shared.limits
@@ -216,9 +208,9 @@ class Link:
         shared, address = self._shared, self._address()
         self._shared.sequence += 1
         me = Dialler(
-            shared.me, to=self.peer, sequence=shared.sequence, nonce=shared.fresh_bytes(32)
+            shared.me, to=self.peer, sequence=shared.sequence, nonce=shared.fresh_bytes(NONCE_BYTES)
         )
-        connection = _Dialled(self, me, shared)
+        connection = Dialled(self, me, shared)
         try:
             async with asyncio.timeout(shared.limits.dial_deadline_s):
                 await dial.connect(address, self._resolver, connection, shared)
@@ -259,19 +251,22 @@ class Link:
             log.info("link to %s is down", self.peer)
             self._on_down(self.peer)
 
+    def on_ack(self, number: int) -> None:
+        """The peer read this ping: the link carries."""
+        self.reach.on_ack(number, self._shared.clock.monotonic())
+
     def on_lost(self) -> None:
         """The connection is gone; say so at once, not when the task gets its turn."""
         self._go_down()
 
-    def on_notice(self, code: str, text: str) -> None:
-        """The peer reports a problem while the link goes on."""
-        self._set_problem(f"{self.peer} says: {text} ({code})")
+    def on_trouble(self, text: str) -> None:
+        """Something that will not pass by itself: for an operator."""
+        self._on_problem(self.peer, text)
 
     def _set_problem(self, text: str) -> None:
-        if text != self.problem:
+        if text and text != self.problem:
             self.problem = text
-            log.warning("link to %s: %s", self.peer, text)
-            self._on_problem(self.peer, text)
+            log.info("link to %s: %s", self.peer, text)
 
     def statistics(self) -> dict[str, object]:
         """Queued bytes and dropped or refused messages per lane, connects, write buffer."""
@@ -284,114 +279,3 @@ class Link:
             "refused_messages": list(lanes.refused_messages),
             "transport_bytes": connection.buffered() if connection is not None else 0,
         }
-
-
-class _Dialled(asyncio.Protocol):
-    """The connection of a link: speaks the handshake, then only writes and reads acks."""
-
-    def __init__(self, link: Link, handshake: Dialler, shared: Shared) -> None:
-        self._link = link
-        self._handshake = handshake
-        self._shared = shared
-        self._decoder = Decoder(shared.limits)
-        self._decoder.restrict(FROM_ACCEPTOR, shared.limits.handshake_frame_bytes_max)
-        self._transport: asyncio.Transport | None = None
-        self._established = False
-        self._over = False
-        self.closed: asyncio.Future[None] = shared.loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        if self._over:
-            self._transport.abort()
-            return
-        limits = self._shared.limits
-        high = limits.transport_buffer_bytes_max // 2
-        self._transport.set_write_buffer_limits(high=high, low=high // 4)
-        ssl_object: Any = self._transport.get_extra_info("ssl_object")
-        if ssl_object is not None:
-            self._handshake.certified = certified_ids(ssl_object)
-        self.write(frame(Kind.HANDSHAKE, self._handshake.start().payload))
-
-    def data_received(self, data: bytes) -> None:
-        if self._over:
-            return
-        try:
-            for kind, payload in self._decoder.feed(data):
-                if kind == Kind.ACK:
-                    self._link.reach.on_ack(number_of(payload), self._shared.clock.monotonic())
-                elif kind == Kind.HANDSHAKE:
-                    self._on_handshake(payload)
-                elif kind == Kind.NOTICE:
-                    self._link.on_notice(*decode_reason(payload))
-                else:
-                    code, text = decode_reason(payload)
-                    self.fail(f"{self._link.peer} refused the connection: {text} ({code})")
-                if self._over:
-                    return
-        except ProtocolError as error:
-            self._shared.counters.malformed += 1
-            self.close(Refusal(Code.MALFORMED, str(error)))
-
-    def _on_handshake(self, payload: bytes | bytearray) -> None:
-        for effect in self._handshake.on_payload(payload):
-            if isinstance(effect, Send):
-                self.write(frame(Kind.HANDSHAKE, effect.payload))
-            elif isinstance(effect, Refusal):
-                self.close(effect)
-            else:
-                self._established = True
-                self._link.on_established(effect)
-
-    def on_deadline(self) -> None:
-        """The handshake took too long."""
-        if not self._established:
-            seconds = self._shared.limits.handshake_deadline_s
-            self.fail(f"the handshake was not done within {seconds} s")
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
-
-    def buffered(self) -> int:
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
-
-    def close(self, refusal: Refusal) -> None:
-        """Say why, then end."""
-        if not self._over:
-            self.write(frame(Kind.CLOSE, encode_reason(refusal)))
-            self.fail(refusal.text, say_goodbye=True)
-
-    def fail(self, text: str, *, say_goodbye: bool = False) -> None:
-        """End now; `text` becomes the problem of the link."""
-        if self._over:
-            return
-        self._over = True
-        if self._transport is not None:
-            if say_goodbye:
-                self._transport.close()
-                self._shared.loop.call_later(1.0, self._transport.abort)
-            else:
-                self._transport.abort()
-        self._finish(ProtocolError(text))
-
-    def pause_writing(self) -> None:
-        self._link.on_pause()
-
-    def resume_writing(self) -> None:
-        if not self._over:
-            self._link.on_resume()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._over:
-            self._over = True
-            when = "" if self._established else " during the handshake"
-            why = f": {exc}" if exc is not None else ""
-            self._finish(ProtocolError(f"the connection was lost{when}{why}"))
-
-    def _finish(self, error: ProtocolError) -> None:
-        if self._established:
-            self._link.on_lost()
-        if not self.closed.done():
-            self.closed.set_exception(error)
-            self.closed.exception()  # seen: nobody may be waiting any more

@@ -7,7 +7,7 @@ import random
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from quorate.core.clock import Clock
 from quorate.core.wire.handshake import Me
@@ -29,6 +29,11 @@ class Counters:
     accept_errors: int = 0
     evicted: int = 0
     refused: Counter[str] = field(default_factory=lambda: Counter[str]())
+
+    def statistics(self) -> dict[str, object]:
+        """All counts by name."""
+        counts: dict[str, object] = {name.name: getattr(self, name.name) for name in fields(self)}
+        return {**counts, "refused": dict(self.refused)}
 
     def refuse(self, code: str) -> None:
         """One more connection refused for this reason."""
