@@ -83,8 +83,10 @@ class Engine(Protocol):
         ...
 
     def commit_blocking(self) -> None:
-        """`commit` for start-up and tools: returns when durable, raises what `done` would have been
-        told.
+        """`commit` for start-up and tools: returns when durable, raises what `done` would hear.
+
+        Waits first for a commit in flight (its `done` runs here); with no writer then to put into
+        it commits nothing more.
         """
         ...
 

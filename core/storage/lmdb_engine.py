@@ -136,7 +136,11 @@ class LmdbEngine:
     def commit_blocking(self) -> None:
         if self._refusal is not None:
             raise self._refusal
+        while self._in_flight is not None:
+            self._answers.get()()
         outcomes: list[Exception | None] = []
+        if self._refusal is not None:
+            raise self._refusal
         writer = self._take_writer()
         if not writer.ops:
             self._writer = writer

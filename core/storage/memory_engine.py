@@ -83,7 +83,7 @@ class MemoryEngine:
         self._scheduler = scheduler
         self.disk = disk
         self._writer: MemoryWriter | None = MemoryWriter(self._tables)
-        self._in_flight: MemoryWriter | None = None
+        self._in_flight: tuple[MemoryWriter, Done] | None = None
         self._waiting: list[Callable[[], object]] = []
         self._refusal: QuorateError | None = None
         self._crashed = False
@@ -117,22 +117,25 @@ class MemoryEngine:
             self._soon(partial(done, None))
             return
         writer.close()
-        self._in_flight = writer
+        self._in_flight = (writer, done)
         latency_s = self.disk.latency_s()
         if self.disk.fsync_lies:
             if self._platter is None:
                 self._platter = self.image().tables
             self._scheduler.call_later(latency_s, partial(self._settle, writer.ops))
             latency_s = 0.0
-        self._scheduler.call_later(latency_s, partial(self._finish, done))
+        self._scheduler.call_later(latency_s, partial(self._finish, writer))
 
     def commit_blocking(self) -> None:
+        if self._in_flight is not None:
+            self._finish(self._in_flight[0])
         if self._refusal is not None:
             raise self._refusal
-        self._in_flight = self._take_writer()
         outcomes: list[Exception | None] = []
-        self._in_flight.close()
-        self._finish(outcomes.append)
+        writer = self._take_writer()
+        writer.close()
+        self._in_flight = (writer, outcomes.append)
+        self._finish(writer)
         if outcomes and outcomes[0] is not None:
             raise outcomes[0]
 
@@ -146,11 +149,12 @@ class MemoryEngine:
             raise InvariantBroken("commit() while a commit is in flight: wait for its done()")
         return writer
 
-    def _finish(self, done: Done) -> None:
+    def _finish(self, writer: MemoryWriter) -> None:
         """The one place where a commit ends: the outcome, the next writer, then `done`."""
-        writer, self._in_flight = self._in_flight, None
-        if self._crashed or writer is None:
+        if self._crashed or self._in_flight is None or self._in_flight[0] is not writer:
             return
+        done = self._in_flight[1]
+        self._in_flight = None
         outcome: QuorateError | None = None
         if self.disk.failing:
             outcome = StorageFailed("the simulated disk failed: what is on it is unknown")
@@ -231,7 +235,7 @@ class MemoryEngine:
         """
         image = self.image() if self._platter is None else DiskImage(self._platter)
         if self._in_flight is not None and not self.disk.full and not self.disk.failing:
-            ops = self._in_flight.ops
+            ops = self._in_flight[0].ops
             if policy is CrashPolicy.TORN:
                 ops = [op for op in ops if rng.random() < 0.5]
             elif policy is CrashPolicy.EITHER:
@@ -285,10 +289,9 @@ class MemoryEngine:
         }
 
     def close(self) -> None:
-        """A commit in flight is waited for: its writes are there, its `done` runs."""
-        if self._in_flight is not None and not self.disk.full and not self.disk.failing:
-            self._apply(self._in_flight)
-            self._in_flight.ops = []
+        """A commit in flight is waited for: its writes are there and its `done` runs."""
+        if self._in_flight is not None:
+            self._finish(self._in_flight[0])
         self._become(Stopped("the store in memory is closed"))
 
     def _become(self, refusal: QuorateError) -> None:
