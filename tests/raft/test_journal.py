@@ -220,7 +220,7 @@ STEP = st.tuples(
 def test_what_is_durable_survives_and_what_survives_was_written(
     steps: list[tuple[str, int]], policy: CrashPolicy, seed: int
 ):
-    """After a crash the journal is the durable state of a plain model, or what was in flight besides."""
+    """After a crash the journal is a plain model's durable state, or what was in flight besides."""
     desk = Desk(seed)
     model: dict[int, tuple[bytes, int]] = {}
     states: list[dict[int, tuple[bytes, int]]] = [{}]
