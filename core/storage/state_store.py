@@ -19,7 +19,14 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from quorate.core.clock import Scheduler
-from quorate.core.errors import InvariantBroken, LimitExceeded, Stopped, StorageFull, UsageError
+from quorate.core.errors import (
+    InvariantBroken,
+    LimitExceeded,
+    Stopped,
+    StorageFailed,
+    StorageFull,
+    UsageError,
+)
 from quorate.core.storage.engine import KEY_BYTES_MAX, Done, Engine, Record, Writer, check_record
 from quorate.core.storage.overlay import ABSENT, Entry, Layer, Value, in_chunks, laid_over, living
 
