@@ -37,6 +37,7 @@ BASE_INDEX = 1
 _HEAD = struct.Struct(">QQ")
 _KEY = struct.Struct(">Q")
 _VERIFY_TAIL_ENTRIES = 512
+_FIRST_ROWS, _ROWS_MAX = 4, 64
 _REPLACE = "this host must not vote with it; remove it, empty its data folder and add it again"
 
 Entry = tuple[bytes, int, int]
@@ -106,12 +107,12 @@ class Journal(PySyncObjJournal):
                 f"entries {first}..{last} asked of {self.base_index + 1}..{self.last_index}"
             )
         found: list[Entry] = []
-        size = 0
+        size, rows_max = 0, _FIRST_ROWS
         while first <= last:
             part = (
                 self._from_cache(first, last)
                 if first >= self._cache_first
-                else self._from_disk(first, last)
+                else self._from_disk(first, min(last, first + rows_max - 1))
             )
             for entry in part:
                 if found and bytes_max is not None and size + len(entry[0]) > bytes_max:
@@ -119,6 +120,8 @@ class Journal(PySyncObjJournal):
                 found.append(entry)
                 size += len(entry[0])
             first = found[-1][1] + 1
+            if bytes_max is not None:
+                rows_max = max(1, min(_ROWS_MAX, (bytes_max - size) * len(found) // (size + 1)))
         return found
 
     def _from_cache(self, first: int, last: int) -> list[Entry]:
@@ -127,7 +130,7 @@ class Journal(PySyncObjJournal):
         return [(cache[index][0], index, cache[index][1]) for index in range(first, end + 1)]
 
     def _from_disk(self, first: int, last: int) -> list[Entry]:
-        end = min(last, self._cache_first - 1, first + 63)
+        end = min(last, self._cache_first - 1)
         rows = self._engine.scan("log", _KEY.pack(first), _KEY.pack(end + 1))
         if len(rows) != end - first + 1 or rows[0][0] != _KEY.pack(first):
             raise CorruptStorage(
