@@ -1,0 +1,52 @@
+"""Every limit of the replicated machine, each named with its unit.
+
+The law of this file: the limits that a command is checked against belong to the command version.
+All hosts must answer the same, so changing one of them means raising `COMMAND_VERSION` in
+`commands.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAMESPACE_BYTES_MAX: Final = 48
+KEY_BYTES_MAX: Final = 448
+"""Keys, names, locks and elections, as UTF-8. A stored key also carries its namespace or lease and
+must fit LMDB's 511 bytes.
+"""
+VALUE_BYTES_MAX: Final = 1024 * 1024
+LOCATION_BYTES_MAX: Final = 4096
+"""The value of a registration (where the name lives) and the value an election leader proclaims."""
+META_BYTES_MAX: Final = 4096
+OWNER_BYTES_MAX: Final = 256
+
+BATCH_COMMANDS_MAX: Final = 8192
+TXN_OPS_MAX: Final = 128
+"""Compares, then-operations and else-operations of one transaction: this many of each."""
+TXN_RANGE_KEYS_MAX: Final = 1000
+TXN_READ_BYTES_MAX: Final = 1024 * 1024
+"""What the reads of one transaction may return; a read past it answers `too_large`."""
+DELETE_PREFIX_KEYS_MAX: Final = 1000
+
+LEASE_TTL_MS_MIN: Final = 1
+LEASE_TTL_MS_MAX: Final = 7 * 24 * 3600 * 1000
+LEASE_ATTACHMENTS_MAX: Final = 16_384
+"""A lease dies in one command, which visits all that hangs on it: about 10 us each. More to hold:
+use several leases.
+"""
+QUEUE_WAITERS_MAX: Final = 1024
+
+SESSIONS_MAX: Final = 4096
+SESSION_RESULTS_MAX: Final = 16_384
+"""Results a session keeps until its client acknowledges them."""
+SESSION_CARRIED_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Bytes of values in the results a session keeps (reads of transactions, holders of names)."""
+
+IDS_MAX: Final = (1 << 63) - 1
+DIGESTS_KEPT_ENTRIES: Final = 1024
+EVENTS_KEEP_REVISIONS: Final = 100_000
+EVENTS_LUMP_REVISIONS: Final = 1024
+EVENTS_RING_EVENTS: Final = 8192
+SCAN_PAGE_RECORDS: Final = 512
+READ_RECORDS: Final = 1000
+"""What a read returns at most unless told."""
