@@ -126,7 +126,8 @@ class Engine(Protocol):
         """A consistent compacted copy of the last committed state into the new file `path`, off the
         owning thread.
 
-        The file is synced before `done(None)`; on an error nothing is left at `path`.
+        It shows the state at the time of this call. The file is synced before `done(None)`; on an
+        error nothing is left at `path`.
         """
         ...
 

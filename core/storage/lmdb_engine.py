@@ -356,7 +356,10 @@ class LmdbEngine:
             self._answers.put(partial(self._copied, path, done, error))
             self._knock()
 
-        self._copier.start(path, reply)
+        try:
+            self._copier.start(path, reply)
+        except lmdb.Error as error:
+            reply(error)
 
     def _copied(self, path: Path, done: Done, error: BaseException | None) -> None:
         done(None if error is None else explain(error, path.parent, self.used_bytes()))
