@@ -1,0 +1,1 @@
+"""The record and the verdict of the demonstration: every way to cheat it is found."""
