@@ -129,29 +129,35 @@ class Proposer:
         if self.again:
             chosen = [self.again[sequence] for sequence in sorted(self.again)]
             self.again.clear()
-            self.counters.resent += len(chosen)
+            self.counters.resent += sum(pending.sends > 0 for pending in chosen)
         if self.waiting:
             chosen.extend(self._admit(session))
-        batches: list[Batch] = []
-        members: list[Pending] = []
-        size_bytes = 0
-        ack_low = self.ack_low
-        limits = self.limits
         for pending in chosen:
-            if members and (
-                len(members) >= limits.batch_ops_max
-                or size_bytes + pending.size_bytes > limits.batch_bytes_max
-            ):
-                batches.append(Batch(session.id, ack_low, members))
-                members, size_bytes = [], 0
-            members.append(pending)
-            size_bytes += pending.size_bytes
             pending.copies += 1
             pending.sends += 1
             pending.sent_at = now
-        if members:
-            batches.append(Batch(session.id, ack_low, members))
+        batches = self._cut(session, chosen)
         self.counters.batches += len(batches)
+        return batches
+
+    def _cut(self, session: Session, chosen: list[Pending]) -> list[Batch]:
+        """Batches within the limits. Until the session is known to be open its opening leads every
+        one of them, so that a lost batch cannot leave the next one without a session; it is one
+        command, applied once."""
+        limits, ack_low, opening = self.limits, self.ack_low, session.opening
+        batches: list[Batch] = []
+        members: list[Pending] = []
+        size_bytes = 0
+        for pending in chosen:
+            if not members or (
+                len(members) >= limits.batch_ops_max
+                or size_bytes + pending.size_bytes > limits.batch_bytes_max
+            ):
+                members = [] if opening is None or pending is opening else [opening]
+                batches.append(Batch(session.id, ack_low, members))
+                size_bytes = 0
+            members.append(pending)
+            size_bytes += pending.size_bytes
         return batches
 
     def _admit(self, session: Session) -> list[Pending]:

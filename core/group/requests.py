@@ -145,6 +145,7 @@ class Requests:
         ):
             self._counts["malformed"] += 1
             return
+        arguments = cast(list[Any], args)
         expires = self._clock.monotonic() + min(max(deadline_ms, 0), DEADLINE_MS_MAX) / 1000
         answered = False
 
@@ -168,7 +169,7 @@ class Requests:
         else:
             self._counts["handled"] += 1
             try:
-                handler(peer, args, reply)
+                handler(peer, arguments, reply)
             except (UsageError, Unavailable) as error:
                 reply(error)
             except (TypeError, ValueError, IndexError, KeyError) as error:
