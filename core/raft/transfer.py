@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from quorate.core import codec
+from quorate.core.errors import StorageFull, UsageError
 from quorate.core.raft.engine import HardenedRaft, MalformedMessage
 from quorate.core.raft.outbox import Message
 from quorate.core.raft.progress import Mode, Progress, Transfer
@@ -160,16 +161,26 @@ class SnapshotReceiver:
         if self._preparing is not None:
             self._answer(snapshot, "receiving", message["offset"])
             return
-        wanted = self._state.begin_receive(snapshot) if self._receiving != snapshot.id else None
-        self._receiving = snapshot.id
-        if wanted is None or wanted == message["offset"]:
-            wanted = self._state.write(snapshot.id, message["offset"], message["data"])
+        try:
+            wanted = self._take(snapshot, message["offset"], message["data"])
+        except (UsageError, StorageFull):
+            self._prepared(snapshot, None, None)
+            return
         self._answer(snapshot, "receiving", wanted)
         if wanted == snapshot.size:
             self._preparing = snapshot.id
             self._state.prepare(
                 snapshot, lambda generation, error: self._prepared(snapshot, generation, error)
             )
+
+    def _take(self, snapshot: Snapshot, offset: int, data: bytes) -> int:
+        """Write the bytes if they are the wanted ones; the offset wanted next."""
+        if self._receiving != snapshot.id:
+            wanted = self._state.begin_receive(snapshot)
+            self._receiving = snapshot.id
+            if wanted != offset:
+                return wanted
+        return self._state.write(snapshot.id, offset, data)
 
     @staticmethod
     def _described(message: Message) -> Snapshot:
