@@ -83,6 +83,8 @@ class Inbound(asyncio.Protocol):
         self._shared = shared
         self._decoder = Decoder(shared.limits)
         self._transport: asyncio.Transport | None = None
+        self.opening: asyncio.Task[None] | None = None
+        """The task that does the TLS handshake, until there is a transport."""
         self._from = "?"
         self._over = False
         self._handshake = Acceptor(
@@ -186,8 +188,9 @@ class Inbound(asyncio.Protocol):
         self.close(Refusal(Code.DEADLINE, "the handshake was not done in time"))
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def close(self, refusal: Refusal) -> None:
         """Say why, then end. No byte of this connection is delivered from here on."""
@@ -216,6 +219,8 @@ class Inbound(asyncio.Protocol):
         if not self._over:
             self._over = True
             self._timer.cancel()
+            if self._transport is None and self.opening is not None:
+                self.opening.cancel()
             self._door.on_inbound_over(self)
 
     def statistics(self) -> dict[str, object]:
@@ -280,7 +285,9 @@ class Listener:
             sock.setblocking(False)
             with suppress(OSError):
                 prepare(sock)
-            task = self._shared.loop.create_task(self._serve(sock))
+            inbound = self._make()
+            task = self._shared.loop.create_task(self._serve(sock, inbound))
+            inbound.opening = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -290,8 +297,8 @@ class Listener:
         self._shared.loop.remove_reader(self._sock.fileno())
         self._retry = self._shared.loop.call_later(self._shared.limits.accept_retry_s, self._listen)
 
-    async def _serve(self, sock: socket.socket) -> None:
-        inbound = self._make()
+    async def _serve(self, sock: socket.socket, inbound: Inbound) -> None:
+        # The transport owns the socket: closing it here as well could close another's descriptor.
         tls = self._shared.server_tls
         seconds = self._shared.limits.handshake_deadline_s if tls is not None else None
         try:
@@ -302,10 +309,8 @@ class Listener:
             self._shared.counters.refuse(Code.AUTHENTICATION)
             log.warning("TLS handshake refused: %s", error)
             inbound.abort()
-            sock.close()
         except BaseException:
             inbound.abort()
-            sock.close()
             raise
 
     async def close(self) -> None:

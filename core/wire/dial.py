@@ -84,20 +84,21 @@ async def _connect_one(target: Target, protocol: asyncio.Protocol, shared: Share
         await shared.loop.sock_connect(sock, (numeric, port))
         if sock.getsockname() == sock.getpeername():
             raise OSError("nobody listens there (the kernel connected the port to itself)")
-        tls: ssl.SSLContext | None = shared.client_tls
-        if tls is None:
-            await shared.loop.create_connection(lambda: protocol, sock=sock)
-        else:
-            await shared.loop.create_connection(
-                lambda: protocol,
-                sock=sock,
-                ssl=tls,
-                server_hostname="",
-                ssl_handshake_timeout=shared.limits.handshake_deadline_s,
-            )
     except BaseException:
         sock.close()
         raise
+    # From here on the transport owns the socket.
+    tls: ssl.SSLContext | None = shared.client_tls
+    if tls is None:
+        await shared.loop.create_connection(lambda: protocol, sock=sock)
+    else:
+        await shared.loop.create_connection(
+            lambda: protocol,
+            sock=sock,
+            ssl=tls,
+            server_hostname="",
+            ssl_handshake_timeout=shared.limits.handshake_deadline_s,
+        )
 
 
 def prepare(sock: socket.socket) -> None:

@@ -109,8 +109,9 @@ class Dialled(asyncio.Protocol):
             self.fail(f"the handshake was not done within {seconds} s")
 
     def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def buffered(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0

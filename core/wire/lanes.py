@@ -15,6 +15,8 @@ from quorate.core.wire.frames import HEADER, HEADER_BYTES, Kind, chunk_frame
 from quorate.core.wire.limits import Lane, WireLimits
 
 CONTROL_FRAMES_MAX: Final = 64
+OVERHEAD_BYTES: Final = 64
+"""What a queued message costs beside its bytes: many tiny ones must not hide from the limits."""
 _MESSAGE: Final = int(Kind.MESSAGE)
 
 
@@ -30,7 +32,7 @@ class _Long:
 
 
 class Lanes:
-    """The outgoing queues of one link. Sizes are in bytes of payload."""
+    """The outgoing queues of one link. Sizes are in bytes, with what the queue itself costs."""
 
     def __init__(self, limits: WireLimits) -> None:
         self._limits = limits
@@ -48,8 +50,9 @@ class Lanes:
         Raises LimitExceeded when it is longer than any message may be.
         """
         size = len(payload)
+        cost = size + OVERHEAD_BYTES
         queued = self.queued_bytes
-        if queued[lane] and queued[lane] + size > self._max[lane]:
+        if queued[lane] and queued[lane] + cost > self._max[lane]:
             self.refused_messages[lane] += 1
             return False
         if size > self._limits.chunk_bytes:
@@ -62,7 +65,7 @@ class Lanes:
             self._queues[lane].append(_Long(self._next_id, payload))
         else:
             self._queues[lane].append(HEADER.pack(size + 1, _MESSAGE) + payload)
-        queued[lane] += size
+        queued[lane] += cost
         return True
 
     def put_control(self, whole_frame: bytes) -> None:
@@ -83,7 +86,7 @@ class Lanes:
                 head = queue[0]
                 if type(head) is bytes:
                     queue.popleft()
-                    size = len(head) - HEADER_BYTES
+                    size = len(head) - HEADER_BYTES + OVERHEAD_BYTES
                     frames.append(head)
                 else:
                     assert isinstance(head, _Long)
@@ -92,6 +95,7 @@ class Lanes:
                     frames.append(piece)
                     if head.at >= len(head.payload):
                         queue.popleft()
+                        size += OVERHEAD_BYTES
                 queued[lane] -= size
                 taken += size
                 if taken >= bytes_max:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -57,6 +58,7 @@ class Link:
         self.up = False
         self.up_since_s = 0.0
         self.connects = 0
+        self._ticked_at_s = self._awake_since_s = shared.clock.monotonic()
         self._shared = shared
         self._address = address
         self._on_up = on_up
@@ -65,6 +67,7 @@ class Link:
         self._lanes = Lanes(shared.limits)
         self._connection: Dialled | None = None
         self._attempt = 0
+        self._dialling: asyncio.Timeout | None = None
         self._flush_planned = False
         self._paused = False
         self._wake = asyncio.Event()
@@ -165,18 +168,26 @@ class Link:
         self._attempt = 0
         if self._connection is not None:
             self._connection.fail(why)
+        if self._dialling is not None and not self._dialling.expired():
+            self._dialling.reschedule(self._shared.loop.time())
         self._wake.set()
 
     def kick(self) -> None:
-        """The peer was just heard: do not wait out the back-off."""
-        if not self.up:
+        """The peer just connected to us: do not wait out the back-off; a round trip can be made."""
+        if self.up:
+            self._ping(self._shared.clock.monotonic())
+        else:
             self._wake.set()
 
     def on_tick(self, now_s: float) -> None:
         """Every ping interval: ping, and give up a link on which nothing is acknowledged."""
+        late = now_s - self._ticked_at_s > 2.5 * self._shared.limits.ping_interval_s
+        self._ticked_at_s = now_s
+        if late:  # it was this host that slept: what the peer said meanwhile is not read yet
+            self._awake_since_s = now_s
         if not self.up:
             return
-        silence = self.reach.silent_s(self.up_since_s, now_s)
+        silence = self.reach.silent_s(max(self.up_since_s, self._awake_since_s), now_s)
         if silence > self._shared.limits.link_silence_max_s:
             self.redial(f"nothing was acknowledged for {silence:.1f} s")
         else:
@@ -192,8 +203,10 @@ class Link:
             self._wake.clear()
             try:
                 await self._once()
-            except (OSError, ProtocolError, TimeoutError, ValueError) as error:
+            except (OSError, ProtocolError, ValueError) as error:
                 self._set_problem(str(error) or type(error).__name__)
+                if isinstance(error.__cause__, ssl.SSLError):
+                    self.on_trouble(str(error))
             if self.up_since_s and self._shared.clock.monotonic() - self.up_since_s > STEADY_S:
                 self._attempt = 0
             self.up_since_s = 0.0
@@ -210,26 +223,32 @@ class Link:
         me = Dialler(
             shared.me, to=self.peer, sequence=shared.sequence, nonce=shared.fresh_bytes(NONCE_BYTES)
         )
-        connection = Dialled(self, me, shared)
+        self._connection = connection = Dialled(self, me, shared)
+        timer: asyncio.TimerHandle | None = None
         try:
-            async with asyncio.timeout(shared.limits.dial_deadline_s):
-                await dial.connect(address, self._resolver, connection, shared)
-        except TimeoutError:
-            connection.fail("")
-            text = f"no connection to {address} within {shared.limits.dial_deadline_s} s"
-            raise TimeoutError(text) from None
-        except OSError as error:
-            raise OSError(f"cannot connect to {address}: {error}") from error
-        self._connection = connection
-        self.connects += 1
-        timer = shared.loop.call_later(shared.limits.handshake_deadline_s, connection.on_deadline)
-        try:
+            await self._dial(address, connection)
+            self.connects += 1
+            seconds = shared.limits.handshake_deadline_s
+            timer = shared.loop.call_later(seconds, connection.on_deadline)
             await asyncio.shield(connection.closed)
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             if not connection.closed.done():
                 connection.close(Refusal(Code.CLOSING, "the host is closing"))
             self._go_down()
+
+    async def _dial(self, address: str, connection: Dialled) -> None:
+        seconds = self._shared.limits.dial_deadline_s
+        try:
+            async with asyncio.timeout(seconds) as self._dialling:
+                await dial.connect(address, self._resolver, connection, self._shared)
+        except TimeoutError:
+            raise TimeoutError(f"no connection to {address} within {seconds} s") from None
+        except OSError as error:
+            raise OSError(f"cannot connect to {address}: {error}") from error
+        finally:
+            self._dialling = None
 
     def on_established(self, established: Established) -> None:
         """Both sides are proven: messages may leave from now on."""
