@@ -203,4 +203,4 @@ def image_to_bytes(image: DiskImage) -> bytes:
 
 def image_from_bytes(data: bytes) -> DiskImage:
     tables = cast("list[tuple[str, list[tuple[bytes, bytes]]]]", codec.loads(data))
-    return DiskImage({name: {key: value for key, value in records} for name, records in tables})
+    return DiskImage({name: dict(records) for name, records in tables})
