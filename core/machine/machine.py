@@ -12,6 +12,7 @@ stored state is exactly the state at the stored applied index.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Final
 
 from quorate.core import codec
@@ -231,7 +232,9 @@ class Machine(MachineReads):
         if fx.events:
             parts.append(self._events.append(fx.events, fx.revision))
         if applied:
-            parts.append(codec.dumps([result for _, _, result in applied]))
+            results = [result for _, _, result in applied]  # flat: nested lists encode half as fast
+            parts.append(bytes(map(len, results)))
+            parts.append(codec.dumps(list(chain.from_iterable(results))))
         self._digest.update(index, term, parts)
         self.applied_index = index
         self.applied_term = term

@@ -83,12 +83,12 @@ class Transactions:
         record = self._kv.record(ns, key)
         if record is None:
             return None
-        return list(record[1:]) if self._fits(len(record.value)) else TOO_LARGE
+        return list(record[1:]) if self._fits(len(record.value) + 64) else TOO_LARGE
 
     def _range(self, operation: list[Any]) -> Result:
         _, ns, start, stop, keys_max = operation
         records = self._kv.range(ns, start, stop, keys_max)
-        size_bytes = sum(len(record.key) + len(record.value) for record in records)
+        size_bytes = sum(len(record.key) + len(record.value) + 64 for record in records)
         return [list(record) for record in records] if self._fits(size_bytes) else TOO_LARGE
 
     def _fits(self, size_bytes: int) -> bool:
