@@ -1,0 +1,1 @@
+"""Real processes, real kills, real time. The only tests that may sleep."""

@@ -1,0 +1,114 @@
+"""Hosts as `python -m quorate host` processes, for tests: started, asked through the command,
+always ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from quorate.hosts.demo.workers import child_environment, free_addresses
+
+START_S = 20.0
+SECRET = "a-shared-secret-for-tests"
+
+
+class HostProcess:
+    """A running `quorate host`; `ready` is the line it printed."""
+
+    def __init__(self, words: Sequence[str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "quorate", "host", "--json", *words],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=child_environment(),
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            code = self.process.wait()
+            raise AssertionError(f"the host ended with {code}: {log.read_text()}")
+        self.ready: dict[str, Any] = json.loads(line)
+
+    @property
+    def admin(self) -> str:
+        return str(self.ready["admin"])
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal it and wait; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def quorate(*words: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+    """Run `quorate ...` to its end."""
+    environment = {k: v for k, v in child_environment().items() if not k.startswith("QUORATE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "quorate", *words],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        check=False,
+    )
+
+
+def answer(*words: str) -> Any:
+    """The JSON that `quorate ... --json` prints; it must succeed."""
+    done = quorate(*words, "--json")
+    assert done.returncode == 0, f"{words}: {done.returncode} {done.stderr}"
+    return json.loads(done.stdout)
+
+
+def words_of(host_id: str, folder: Path, addresses: dict[str, str], *more: str) -> list[str]:
+    """The options of one host of a cluster on loopback."""
+    words = ["--id", host_id, "--data", str(folder / host_id), "--listen", addresses[host_id]]
+    for peer, address in addresses.items():
+        words += ["--peer", f"{peer}={address}"]
+    return [*words, "--secret", SECRET, "--admin", "127.0.0.1:0", *more]
+
+
+@contextmanager
+def cluster(folder: Path, *host_ids: str) -> Iterator[dict[str, HostProcess]]:
+    """Host processes by id, with a leader."""
+    addresses = dict(zip(host_ids, free_addresses(len(host_ids)), strict=True))
+    hosts: dict[str, HostProcess] = {}
+    try:
+        for host_id in host_ids:
+            words = words_of(host_id, folder, addresses)
+            hosts[host_id] = HostProcess(words, folder / f"{host_id}.log")
+        wait_for_leader(hosts)
+        yield hosts
+    finally:
+        for host in hosts.values():
+            host.stop(signal.SIGKILL)
+
+
+def wait_for_leader(hosts: dict[str, HostProcess]) -> str:
+    """The leader that every host knows."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        leaders = {answer("status", "--admin", host.admin)["leader"] for host in hosts.values()}
+        if len(leaders) == 1 and None not in leaders:
+            return str(leaders.pop())
+        time.sleep(0.1)
+    raise AssertionError("no leader that all hosts know")
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0

@@ -1,0 +1,1 @@
+"""The front page is held to its word."""
