@@ -1,4 +1,4 @@
-"""What the storage tests share: engines behind one small driver, so that one story runs over both."""
+"""What the storage tests share: engines behind one small driver, so one story runs over both."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from storage_tools import Bench, lmdb_bench, memory_bench
 
 from quorate.core.errors import InvariantBroken, LimitExceeded, Stopped, UsageError
+from tests.storage.storage_tools import Bench, lmdb_bench, memory_bench
 
 
 @pytest.fixture(params=["lmdb", "memory"])

@@ -1,4 +1,6 @@
-"""Damaged files, foreign folders, second owners: each is refused with a reason, and nothing is changed."""
+"""Damaged files, foreign folders, second owners: each is refused with a reason, and nothing is
+changed.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from storage_tools import lmdb_bench
 
 from quorate.core.errors import CorruptStorage, QuorateError, WrongDataFolder
 from quorate.core.storage.folder import DATA_FILE, check_data_file, verify_data_file
 from quorate.core.storage.records import seal, seed_of
+from tests.storage.storage_tools import lmdb_bench
 
 
 def filled(folder: Path, records: int = 200) -> Path:
