@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from pysyncobj.config import FAIL_REASON, SyncObjConf
@@ -37,16 +38,13 @@ assert pin.AUDITED_VERSION  # importing the pin refuses every engine but the aud
 
 
 def _base(name: str) -> Any:
-    """A property over a private field of `SyncObj`."""
+    """A property over a private field of `SyncObj`, read in C because every rule reads some."""
     mangled = f"_SyncObj__{name}"
-
-    def get(self: Any) -> Any:
-        return self.__dict__.get(mangled)  # the base's constructor looks at every attribute
 
     def put(self: Any, value: Any) -> None:
         self.__dict__[mangled] = value
 
-    return property(get, put)
+    return property(attrgetter(mangled), put)
 
 
 class NoPoller:
@@ -69,6 +67,12 @@ class EngineBase(SyncObj):
     _readonly_nodes: set[Node] = _base("readonlyNodes")
     _connected_nodes: set[Node] = _base("connectedNodes")
     _waiting_commands: Any = _base("commandsQueue")
+
+    _SyncObj__raftState = _SyncObj__raftCurrentTerm = _SyncObj__votedForNodeId = None
+    _SyncObj__raftCommitIndex = _SyncObj__raftLastApplied = _SyncObj__raftElectionDeadline = None
+    _SyncObj__raftLeader = _SyncObj__otherNodes = _SyncObj__readonlyNodes = None
+    _SyncObj__connectedNodes = _SyncObj__commandsQueue = None
+    # (the base's constructor looks at every attribute before it has set these)
 
     def __init__(
         self,

@@ -9,9 +9,9 @@ It speaks PySyncObj's `Journal` (positions relative to the oldest entry) for the
 indices for ours. The oldest entry is the base: the point the log was compacted or installed at; its
 command is gone, its index and term remain.
 
-Layout: table `log` index (8 bytes, big endian) -> term, term of the entry before, command; `meta`
-hard -> [term, vote, commit], base -> [index, term, generation]; `terms` first index -> term;
-`config` index -> members.
+Layout: table `log` index (8 bytes, big endian) -> term, term of the entry before, commit index then
+on disk, command; `meta` hard -> [term, vote, commit], base -> [index, term, generation]; `terms`
+first index -> term; `config` index -> members.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TABLES = ("log", "meta", "terms", "config")
 BASE_INDEX = 1
 """PySyncObj's first entry has index 1 and term 0: the empty log's base."""
 
-_HEAD = struct.Struct(">QQ")
+_HEAD = struct.Struct(">QQQ")
 _KEY = struct.Struct(">Q")
 _VERIFY_TAIL_ENTRIES = 512
 _FIRST_ROWS, _ROWS_MAX = 4, 64
@@ -78,7 +78,7 @@ class Journal(PySyncObjJournal):
         self.term_seq = 0
         self._recover()
 
-    # --- what is here ---------------------------------------------------------------------------
+    # --- what is here -----------------------------------------------------------------------------
 
     @property
     def last_term(self) -> int:
@@ -137,7 +137,7 @@ class Journal(PySyncObjJournal):
                 f"the journal misses entries between {first} and {end}; {_REPLACE}"
             )
         return [
-            (value[16:], _KEY.unpack(key)[0], _HEAD.unpack_from(value)[0]) for key, value in rows
+            (value[24:], _KEY.unpack(key)[0], _HEAD.unpack_from(value)[0]) for key, value in rows
         ]
 
     def configuration_at(self, index: int) -> tuple[int, Configuration]:
@@ -145,7 +145,7 @@ class Journal(PySyncObjJournal):
         best = max((at for at in self._configurations if at <= index), default=None)
         return (0, Configuration()) if best is None else (best, self._configurations[best])
 
-    # --- PySyncObj's journal --------------------------------------------------------------------
+    # --- PySyncObj's journal ----------------------------------------------------------------------
 
     def add(self, command: bytes, idx: int, term: int) -> None:
         """Append one entry; `idx` must be the next one."""
@@ -154,7 +154,8 @@ class Journal(PySyncObjJournal):
         previous = self.last_term
         if term < previous:
             raise InvariantBroken(f"entry {idx} of term {term} follows one of term {previous}")
-        self._stage("log", _KEY.pack(idx), _HEAD.pack(term, previous) + command)
+        head = _HEAD.pack(term, previous, self._stored_commit())
+        self._stage("log", _KEY.pack(idx), head + command)
         if term != previous or not self._terms:
             self._stage("terms", _KEY.pack(idx), _KEY.pack(term))
             self._term_starts.append(idx)
@@ -231,7 +232,7 @@ class Journal(PySyncObjJournal):
     def _destroy(self) -> None:
         """Nothing: the engine belongs to the host."""
 
-    # --- changes by index -----------------------------------------------------------------------
+    # --- changes by index -------------------------------------------------------------------------
 
     def truncate_from(self, index: int) -> None:
         """Forget entries `index`.. (a conflict with the leader's log). Never below what is known to
@@ -325,7 +326,7 @@ class Journal(PySyncObjJournal):
         """Name the state folder in force, with the next flush."""
         self._set_base(self.base_index, self.base_term, generation)
 
-    # --- persisting -----------------------------------------------------------------------------
+    # --- persisting -------------------------------------------------------------------------------
 
     @property
     def dirty(self) -> bool:
@@ -347,7 +348,6 @@ class Journal(PySyncObjJournal):
         writer = self._engine.writer()
         if writer is None:
             return False
-        self._stage_hard()
         self._flight = _Flight(self.staged_seq, self.last_index, self._staged)
         self._staged = []
         for kind, table, key, value in self._flight.ops:
@@ -377,8 +377,10 @@ class Journal(PySyncObjJournal):
         self.staged_seq += 1
 
     def _stage_hard(self) -> None:
-        commit = min(self._commit, self.durable_last)
-        self._stage("meta", b"hard", codec.dumps([self._term, self._vote, commit]))
+        self._stage("meta", b"hard", codec.dumps([self._term, self._vote, self._stored_commit()]))
+
+    def _stored_commit(self) -> int:
+        return min(self._commit, self.durable_last)
 
     def _set_base(self, index: int, term: int, generation: str) -> None:
         self.base_index, self.base_term, self.generation = index, term, generation
@@ -395,7 +397,7 @@ class Journal(PySyncObjJournal):
             self._cache_first += 1
         self._cache_first = max(self._cache_first, self.base_index + 1)
 
-    # --- recovery -------------------------------------------------------------------------------
+    # --- recovery ---------------------------------------------------------------------------------
 
     def _recover(self) -> None:
         base = self._engine.get("meta", b"base")
@@ -423,12 +425,14 @@ class Journal(PySyncObjJournal):
         first = max(self.base_index + 1, self.last_index - _VERIFY_TAIL_ENTRIES + 1)
         rows = self._engine.scan("log", _KEY.pack(first), None)
         expected, previous = first, self.base_term if first == self.base_index + 1 else None
+        chained = True
         for key, value in rows:
-            index, (term, before) = _KEY.unpack(key)[0], _HEAD.unpack_from(value)
-            chained = index == expected and term >= before and previous in (None, before)
-            if not chained or self.term_at(index) != term:
-                break
-            expected, previous = index + 1, term
+            index, (term, before, commit) = _KEY.unpack(key)[0], _HEAD.unpack_from(value)
+            self._commit = max(self._commit, commit)
+            chained = chained and index == expected and previous in (None, before)
+            chained = chained and term >= before and self.term_at(index) == term
+            if chained:
+                expected, previous = index + 1, term
         if expected > self.last_index:
             return
         if expected <= self._commit:

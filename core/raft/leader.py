@@ -41,6 +41,7 @@ class LeaderRules(ElectionRules):
     transfer_target: str | None = None
     _transfer_deadline = 0.0
     _told_to_stand = False
+    _lead_again_at = 0.0
 
     def __init__(self, **options: object) -> None:
         self.progress: dict[str, Progress] = {}
@@ -404,6 +405,10 @@ class LeaderRules(ElectionRules):
     # --- the leader's part of a turn ------------------------------------------------------------
 
     def _lead(self, now: float) -> None:
+        """What only time makes necessary; a busy leader need not ask for it in every turn."""
+        if now < self._lead_again_at and self.transfer_target is None and not self.storage_full:
+            return
+        self._lead_again_at = now + self.settings.heartbeat_s / 4
         self._check_quorum(now)
         if self.role == LEADER:
             self._hand_over(now)

@@ -7,7 +7,7 @@ dissertation, chapter 4), and a truncated entry takes its configuration with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from quorate.core.errors import InvariantBroken, MembershipRefused
@@ -44,18 +44,18 @@ class Configuration:
     """The members in force from some log index on, sorted by id."""
 
     members: tuple[Member, ...] = ()
+    voters: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    learners: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        voters = tuple(member.id for member in self.members if member.role == "voter")
+        learners = tuple(member.id for member in self.members if member.role != "voter")
+        object.__setattr__(self, "voters", voters)
+        object.__setattr__(self, "learners", learners)
 
     @classmethod
     def of(cls, members: list[Member]) -> Configuration:
         return cls(tuple(sorted(members, key=lambda member: member.id)))
-
-    @property
-    def voters(self) -> tuple[str, ...]:
-        return tuple(member.id for member in self.members if member.role == "voter")
-
-    @property
-    def learners(self) -> tuple[str, ...]:
-        return tuple(member.id for member in self.members if member.role != "voter")
 
     @property
     def quorum(self) -> int:
