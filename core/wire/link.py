@@ -185,6 +185,7 @@ class Link:
         self._ticked_at_s = now_s
         if late:  # it was this host that slept: what the peer said meanwhile is not read yet
             self._awake_since_s = now_s
+            self.reach.forget_pings()
         if not self.up:
             return
         silence = self.reach.silent_s(max(self.up_since_s, self._awake_since_s), now_s)
@@ -264,7 +265,7 @@ class Link:
         self._connection = None
         was_up, self.up, self._paused = self.up, False, False
         self._lanes.clear()
-        self.reach.on_link_down()
+        self.reach.forget_pings()
         self._release()
         if was_up:
             log.info("link to %s is down", self.peer)

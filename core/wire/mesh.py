@@ -126,8 +126,9 @@ class Mesh:
         self._closed = True
         if self._ticker is not None:
             self._ticker.cancel()
-        if self._listener is not None:
-            await self._listener.close()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.close()
         peers = list(self._peers.values())
         if self._reception is not None:
             self._reception.closed = True
@@ -156,7 +157,6 @@ class Mesh:
 
     def add_peer(self, peer: str, address: str) -> None:
         """Know a peer, dial it, let it come in; a known peer gets a new address."""
-        _checked_id(peer, "peer")
         _checked_address(peer, address)
         if peer == self.host_id or self._closed:
             return
@@ -288,6 +288,7 @@ def _checked_id(value: str, name: str) -> str:
 
 
 def _checked_address(peer: str, address: str) -> str:
+    _checked_id(peer, "peer")
     try:
         _host, port = addresses.parse(address)
     except ConfigError as error:

@@ -52,6 +52,6 @@ class Reach:
         """For how long nothing was acknowledged on a link that is up since `since_s`."""
         return now_s - max(since_s, self.acknowledged_at_s or since_s)
 
-    def on_link_down(self) -> None:
-        """Pings on their way are lost with the link."""
+    def forget_pings(self) -> None:
+        """Pings on their way are lost with the link, or were answered while this host slept."""
         self._pending.clear()

@@ -180,5 +180,3 @@ def run(coroutine: Any, seconds: float = 30.0) -> Any:
         return result
 
     return asyncio.run(story())
-
-
