@@ -81,19 +81,38 @@ IMPURE = {
     "multiprocessing": "processes are started by hosts/demo and tests/live only",
     "subprocess": "processes are started by hosts/demo and tests/live only",
     "time": "take a core.clock.Clock",
-    "random": "take a random.Random (import it for typing only) seeded by core.clock",
+    "random": "take a random.Random that was seeded outside",
     "secrets": "take the bytes as an argument",
     "uuid": "take the id as an argument",
     "aiohttp": "hosts/admin and hosts/cli own it",
 }
 
+_CALLERS = "futures, deadlines and cancellation of callers"
+_SOCKETS = "connections"
+_DISK = "files, LMDB and the commit thread"
 SHELLS: dict[str, str] = {
     "core/clock.py": "the one place that reads the clocks and seeds a generator",
-    "core/wire/": "sockets; its deciding modules are named in DECIDERS",
-    "core/storage/": "files and the commit thread; its deciding modules are named in DECIDERS",
-    "core/group/": "futures and deadlines for callers; its deciding modules are named in DECIDERS",
+    "core/codec.py": "names uuid.UUID among the values it carries",
+    **{
+        f"core/group/{name}.py": _CALLERS
+        for name in (
+            *("claims", "group", "leases", "reads", "requests", "scope", "signal"),
+            *("submitter", "watch"),
+        )
+    },
+    **{
+        f"core/wire/{name}.py": _SOCKETS
+        for name in ("accept", "dial", "dialled", "link", "mesh", "reception", "shared", "tls")
+    },
+    **{
+        f"core/storage/{name}.py": _DISK
+        for name in (
+            *("committer", "copier", "faults", "folder", "worker"),
+            *("lmdb_engine", "lmdb_errors", "lmdb_open", "lmdb_reader", "lmdb_writer"),
+        )
+    },
 }
-"""In core and consistency a module decides, unless it is here with the reason."""
+"""In core, consistency and chaos/sim a module decides, unless it is here with the reason."""
 
 DECIDERS: tuple[str, ...] = (
     "hosts/admin/values.py",
@@ -103,17 +122,16 @@ DECIDERS: tuple[str, ...] = (
     "hosts/cli/tables.py",
     "hosts/demo/record.py",
     "hosts/demo/lines.py",
+    "hosts/config.py",
 )
-"""Modules that decide although their folder is a shell, or their layer is."""
+"""Modules of hosts that decide; the rest of hosts does."""
 
 
 def decides(path: str) -> bool:
     """Whether the module at `path` must be pure."""
     if path in DECIDERS:
         return True
-    if not path.startswith(("core/", "consistency/")):
-        return False
-    return not any(path == shell or path.startswith(shell) for shell in SHELLS)
+    return path.startswith(("core/", "consistency/", "chaos/sim/")) and path not in SHELLS
 
 
 def purity(source: Source) -> list[Finding]:
@@ -123,11 +141,27 @@ def purity(source: Source) -> list[Finding]:
     findings: list[Finding] = []
     for wanted in source.imports():
         top = wanted.module.split(".")[0]
-        if top in IMPURE and not wanted.typing_only:
-            findings += source.find(
-                wanted.line, f"a deciding module must not import {top}: {IMPURE[top]}"
-            )
+        if wanted.typing_only or (top == "random" and wanted.names in ((), ("Random",))):
+            continue
+        if top in IMPURE:
+            text = f"a deciding module must not import {top}: {IMPURE[top]}"
+            findings += source.find(wanted.line, text)
+    for node in ast.walk(source.tree):
+        name = dotted(node) if isinstance(node, ast.Attribute) else ""
+        if name.startswith("random.") and not name.startswith("random.Random"):
+            text = f"{name} rolls the global dice: {IMPURE['random']}"
+            findings += source.find(node.lineno, text)
     return findings
+
+
+def dotted(node: ast.expr) -> str:
+    """`a.b.c` of a chain of names; "" for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        inner = dotted(node.value)
+        return f"{inner}.{node.attr}" if inner else ""
+    return ""
 
 
 # --- one home per dependency ----------------------------------------------------------------------
@@ -270,8 +304,8 @@ def no_sleeps(source: Source) -> list[Finding]:
 
 LIMIT_WORDS = {"max", "min", "limit", "timeout", "interval", "ttl", "delay", "period", "budget"}
 UNITS = {"ms", "s", "us", "ns", "depth", "percent", "ratio", "factor"}
-PUBLIC_SECONDS = {"timeout", "ttl"}
-"""The public API's own words, always in seconds and said so in each docstring."""
+PUBLIC_WORDS = {"timeout", "ttl", "limit"}
+"""The public API's own words: seconds, seconds, and things listed."""
 
 
 def limits_name_their_unit(source: Source) -> list[Finding]:
@@ -280,7 +314,7 @@ def limits_name_their_unit(source: Source) -> list[Finding]:
     for name, line, parameter in _numbers(source.tree):
         words = name.lower().strip("_").split("_")
         named = any(word in UNITS or (word.endswith("s") and len(word) > 2) for word in words)
-        if LIMIT_WORDS & set(words) and not named and not (parameter and name in PUBLIC_SECONDS):
+        if LIMIT_WORDS & set(words) and not named and not (parameter and name in PUBLIC_WORDS):
             findings += source.find(line, f"{name}: end the name in its unit")
     return findings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +84,7 @@ def _imports(node: ast.AST, *, typing_only: bool) -> Iterator[Import]:
             yield from _imports(child, typing_only=typing_only)
 
 
+@cache
 def python_sources() -> list[Source]:
     """Every Python file of the layers, the face and the tests."""
     files = [ROOT / name for name in FACE]
