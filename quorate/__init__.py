@@ -1,1 +1,192 @@
-"""quorate: a cluster in a Python package."""
+"""quorate: a cluster in a Python package. These are the public names.
+
+The heavy parts (hosts, LMDB, the Raft engine) are loaded when a name that needs them is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quorate.core.errors import (
+        Compacted,
+        ConfigError,
+        CorruptStorage,
+        InvariantBroken,
+        LeaseExpired,
+        LimitExceeded,
+        LockLost,
+        MembershipRefused,
+        NameTaken,
+        NoLeader,
+        NoQuorum,
+        NotCommitted,
+        NotFound,
+        NotLeader,
+        OutcomeUnknown,
+        Overloaded,
+        QuorateError,
+        Refused,
+        RemovedFromCluster,
+        SessionExpired,
+        Stopped,
+        StorageFailed,
+        StorageFull,
+        Timeout,
+        Unavailable,
+        UsageError,
+        WrongDataFolder,
+    )
+    from quorate.core.group.elections import Election, Leader, Leadership
+    from quorate.core.group.kv import KV, Deleted, Receipt, Record, TxnResult
+    from quorate.core.group.leases import Lease
+    from quorate.core.group.locks import Lock
+    from quorate.core.group.registry import Name, Registry
+    from quorate.core.group.txn import (
+        Else,
+        If,
+        Then,
+        created,
+        delete,
+        exists,
+        get,
+        put,
+        revision,
+        value,
+        version,
+    )
+    from quorate.core.group.watch import Event, Watch
+    from quorate.hosts.cluster import Cluster
+    from quorate.hosts.config import Settings, TlsFiles
+    from quorate.hosts.host import Host
+
+_HOMES = {
+    "quorate.core.errors": (
+        "Compacted",
+        "ConfigError",
+        "CorruptStorage",
+        "InvariantBroken",
+        "LeaseExpired",
+        "LimitExceeded",
+        "LockLost",
+        "MembershipRefused",
+        "NameTaken",
+        "NoLeader",
+        "NoQuorum",
+        "NotCommitted",
+        "NotFound",
+        "NotLeader",
+        "OutcomeUnknown",
+        "Overloaded",
+        "QuorateError",
+        "Refused",
+        "RemovedFromCluster",
+        "SessionExpired",
+        "Stopped",
+        "StorageFailed",
+        "StorageFull",
+        "Timeout",
+        "Unavailable",
+        "UsageError",
+        "WrongDataFolder",
+    ),
+    "quorate.core.group.elections": ("Election", "Leader", "Leadership"),
+    "quorate.core.group.kv": ("KV", "Deleted", "Receipt", "Record", "TxnResult"),
+    "quorate.core.group.leases": ("Lease",),
+    "quorate.core.group.locks": ("Lock",),
+    "quorate.core.group.registry": ("Name", "Registry"),
+    "quorate.core.group.txn": (
+        "Else",
+        "If",
+        "Then",
+        "created",
+        "delete",
+        "exists",
+        "get",
+        "put",
+        "revision",
+        "value",
+        "version",
+    ),
+    "quorate.core.group.watch": ("Event", "Watch"),
+    "quorate.hosts.cluster": ("Cluster",),
+    "quorate.hosts.config": ("Settings", "TlsFiles"),
+    "quorate.hosts.host": ("Host",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "KV",
+    "Cluster",
+    "Compacted",
+    "ConfigError",
+    "CorruptStorage",
+    "Deleted",
+    "Election",
+    "Else",
+    "Event",
+    "Host",
+    "If",
+    "InvariantBroken",
+    "Leader",
+    "Leadership",
+    "Lease",
+    "LeaseExpired",
+    "LimitExceeded",
+    "Lock",
+    "LockLost",
+    "MembershipRefused",
+    "Name",
+    "NameTaken",
+    "NoLeader",
+    "NoQuorum",
+    "NotCommitted",
+    "NotFound",
+    "NotLeader",
+    "OutcomeUnknown",
+    "Overloaded",
+    "QuorateError",
+    "Receipt",
+    "Record",
+    "Refused",
+    "Registry",
+    "RemovedFromCluster",
+    "SessionExpired",
+    "Settings",
+    "Stopped",
+    "StorageFailed",
+    "StorageFull",
+    "Then",
+    "Timeout",
+    "TlsFiles",
+    "TxnResult",
+    "Unavailable",
+    "UsageError",
+    "Watch",
+    "WrongDataFolder",
+    "__version__",
+    "created",
+    "delete",
+    "exists",
+    "get",
+    "put",
+    "revision",
+    "value",
+    "version",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'quorate' has no attribute {name!r}")
+    found = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -161,6 +161,11 @@ class Leases:
             hold.tried_at = 0.0
         self._wake.set()
 
+    def on_snapshot_installed(self) -> None:
+        """Entries were skipped: look which of our leases the new state still has."""
+        machine = self._group.machine
+        self.on_gone([lease for lease in list(self._held) if machine.lease(lease) is None])
+
     def _lose(self, lease: Lease) -> None:
         if self._held.pop(lease.id, None) is not None:
             self._counts["lost"] += 1

@@ -19,6 +19,7 @@ from quorate.core.errors import (
     OutcomeUnknown,
     Overloaded,
     QuorateError,
+    Refused,
     Stopped,
     Unavailable,
     UsageError,
@@ -170,7 +171,7 @@ class Requests:
             self._counts["handled"] += 1
             try:
                 handler(peer, arguments, reply)
-            except (UsageError, Unavailable) as error:
+            except (UsageError, Unavailable, Refused) as error:
                 reply(error)
             except (TypeError, ValueError, IndexError, KeyError) as error:
                 self._counts["malformed"] += 1
@@ -179,7 +180,9 @@ class Requests:
     def _respond(self, peer: str, id_: int, answer: object) -> None:
         message: dict[str, Any] = {"type": "res", "id": id_}
         if isinstance(answer, QuorateError):
-            kind = "usage" if isinstance(answer, UsageError) else answer.outcome
+            kind = answer.outcome
+            if isinstance(answer, UsageError | Refused):
+                kind = "usage" if isinstance(answer, UsageError) else "refused"
             message["error"] = [kind, str(answer)[:ERROR_TEXT_CHARS_MAX]]
         else:
             message["ok"] = answer
@@ -237,4 +240,6 @@ def _error_of(error: Any) -> QuorateError:
     kind, text = (str(parts[0]), str(parts[1])) if len(parts) == 2 else ("unknown", repr(error))
     if kind == "usage":
         return UsageError(text)
+    if kind == "refused":
+        return Refused(text)
     return NotCommitted(text) if kind == "not_applied" else OutcomeUnknown(text)

@@ -1,0 +1,84 @@
+"""The data folder of a host: `log/` (Raft's journal), `state/<generation>/`, `snapshots/`.
+
+The law of this file: it opens and closes what lies on disk, and knows whose it is. The log names
+the host and the cluster, so a folder of another host or cluster is refused (`WrongDataFolder`)
+before anything is written."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+from quorate.core.clock import Scheduler
+from quorate.core.errors import CorruptStorage, StorageFailed, StorageFull
+from quorate.core.raft.journal import TABLES, Journal
+from quorate.core.raft.replicated import MachineState, lmdb_state
+from quorate.core.storage.lmdb_engine import LmdbEngine
+from quorate.hosts.config import Settings
+
+LOG = "log"
+LOG_FORMAT = 1
+
+
+class DataFolder:
+    """What is open below a host's folder. Raises `WrongDataFolder`, `CorruptStorage`,
+    `StorageFailed`."""
+
+    def __init__(
+        self, path: Path, host_id: str, settings: Settings, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.log = LmdbEngine(
+            path / LOG,
+            tables=TABLES,
+            post=loop.call_soon_threadsafe,
+            call_later=loop.call_later,
+            format_version=LOG_FORMAT,
+            identity={"host": host_id, "cluster": settings.cluster},
+            map_size_max_bytes=settings.log_map_bytes_max,
+        )
+        try:
+            self.journal = Journal(self.log)
+            self.state: MachineState = lmdb_state(
+                path,
+                cluster_id=settings.cluster,
+                generation=self.journal.generation,
+                scheduler=cast(Scheduler, loop),
+                post=loop.call_soon_threadsafe,
+                call_later=loop.call_later,
+            )
+        except BaseException:
+            self.log.close()
+            raise
+
+    @property
+    def is_new(self) -> bool:
+        """No configuration was ever written: this host is in no group yet."""
+        journal = self.journal
+        _, configuration = journal.configuration_at(journal.last_index)
+        return not configuration.members and journal.getCurrentTerm() == 0
+
+    def close(self, *, flush: bool) -> None:
+        """Close everything; `flush`: make the state durable first, so that the next start replays
+        nothing."""
+        if flush:
+            with suppress(StorageFull, StorageFailed, CorruptStorage):  # the log has it all
+                self.state.flush_blocking()
+        snapshots: Any = self.state.snapshots
+        if hasattr(snapshots, "close"):
+            snapshots.close()
+        self.state.close()
+        self.log.close()
+
+
+def known_host(path: Path) -> str | None:
+    """The id of the host that a folder belongs to; None for a new folder."""
+    if not (path / LOG).is_dir():
+        return None
+    engine = LmdbEngine(path / LOG, tables=TABLES, post=None, format_version=LOG_FORMAT)
+    try:
+        return engine.identity.get("host")
+    finally:
+        engine.close()

@@ -1,0 +1,110 @@
+"""The joints of a host: what lets its parts be written without knowing each other.
+
+The law of this file: adapters only. Each turns one part's words into another's and decides nothing
+but the lane a message travels in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from quorate.core.errors import LimitExceeded
+from quorate.core.raft import driver as raft
+from quorate.core.raft.engine import MalformedMessage
+from quorate.core.raft.members import Configuration
+from quorate.core.wire.limits import Lane
+from quorate.core.wire.mesh import Mesh
+
+if TYPE_CHECKING:
+    from quorate.hosts.host import Host
+
+SMALL = frozenset(
+    (
+        "pre_vote",
+        "pre_vote_reply",
+        "vote",
+        "vote_reply",
+        "timeout_now",
+        "append_ack",
+        "read_index",
+        "read_point",
+        "submit_refused",
+        "removed",
+    )
+)
+"""Small messages that must not wait behind large ones. `append` is not among them, though it may be
+small: appends to one follower keep their order."""
+
+
+class RaftNet:
+    """The driver's network on the mesh."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+
+    def send(self, peer: str, message: dict[str, Any], *, bulk: bool = False) -> bool:
+        lane = Lane.BULK if bulk else Lane.URGENT if message["type"] in SMALL else Lane.NORMAL
+        try:
+            return self._mesh.send(peer, message, lane)
+        except LimitExceeded:
+            return False
+
+
+class RaftNews(raft.Hooks):
+    """The driver's news to the host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.malformed: MalformedMessage | None = None
+        """Set while a message is handled that turns out to be malformed."""
+
+    def on_applied(self, index: int, term: int, results: list[tuple[int, int, Any]]) -> None:
+        self._host.on_applied(index, term, results)
+
+    def on_leader(self, leader: str | None, term: int) -> None:
+        self._host.on_leader(leader, term)
+
+    def on_configuration(self, configuration: Configuration) -> None:
+        self._host.on_configuration(configuration)
+
+    def on_snapshot_installed(self, index: int) -> None:
+        self._host.on_snapshot_installed()
+
+    def on_fatal(self, error: BaseException) -> None:
+        self._host.on_fatal(error)
+
+    def on_malformed(self, peer: str, error: MalformedMessage) -> None:
+        self.malformed = error
+
+
+class PeerBook:
+    """Keeps the mesh's peers in step with the members.
+
+    A removed member stays reachable for a while, because it must still be told that it is removed.
+    """
+
+    LINGER_S = 5.0
+
+    def __init__(
+        self, host_id: str, mesh: Mesh, call_later: Callable[[float, Callable[[], None]], object]
+    ) -> None:
+        self._host_id = host_id
+        self._mesh = mesh
+        self._call_later = call_later
+        self._members: frozenset[str] = frozenset()
+
+    def follow(self, configuration: Configuration) -> None:
+        """Dial who is a member now; forget who is none any more, a little later."""
+        members = {member.id: member.address for member in configuration.members}
+        members.pop(self._host_id, None)
+        gone = self._members - members.keys()
+        self._members = frozenset(members)
+        for peer, address in members.items():
+            self._mesh.add_peer(peer, address)
+        if gone:
+            self._call_later(self.LINGER_S, lambda: self._forget(gone))
+
+    def _forget(self, gone: frozenset[str]) -> None:
+        for peer in gone - self._members:
+            self._mesh.drop_peer(peer)
