@@ -11,10 +11,10 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from quorate.core import codec
-from quorate.core.errors import NotFound, QuorateError
+from quorate.core.errors import QuorateError
 from quorate.core.group import txn
 from quorate.core.group.kv import Record as KvRecord
 from quorate.core.machine.records import ElectionRecord, LockRecord
@@ -23,6 +23,7 @@ from quorate.hosts.admin.server import AdminServer, start_server
 
 if TYPE_CHECKING:
     from quorate.hosts.host import Host
+    from quorate.hosts.members import Role
 
 NAMESPACE = "quorate.admin"
 ANNOUNCE_TIMEOUT_S = 5.0
@@ -61,7 +62,7 @@ class Admin:
 
     async def _announce(self) -> None:
         """Tell the group our address, until it knows."""
-        kv, host_id = self._host.kv.namespace(NAMESPACE), self._host.host_id
+        kv, host_id = self._host.kv.namespace(NAMESPACE), self._host.id
         if ipaddress.ip_address(self.address.rpartition(":")[0].strip("[]")).is_unspecified:
             return
         while True:
@@ -78,12 +79,17 @@ class HostPort:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self.host_id = host.host_id
+        self.host_id = host.id
 
     # --- what is known here ----------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        return self._host.status()
+        """The host's own status, with each member's lag where it is known: on the leader."""
+        status = self._host.status()
+        for member in status["members"]:
+            match = member.get("match_index")
+            member["lag"] = None if match is None else max(0, status["last_index"] - match)
+        return status
 
     def statistics(self) -> dict[str, Any]:
         return self._host.statistics()
@@ -94,7 +100,8 @@ class HostPort:
 
     async def reachability(self, timeout_s: float) -> dict[str, Any]:
         """{host: {peer: link}}: our own row, and what every other member says of its links."""
-        others = [m["id"] for m in self._host.status()["members"] if m["id"] != self.host_id]
+        members = self._host.members.list()
+        others = [member.id for member in members if member.id != self.host_id]
         rows = await asyncio.gather(
             *(self._row(other, min(timeout_s, ASK_MAX_S)) for other in others)
         )
@@ -171,29 +178,29 @@ class HostPort:
     # --- the group itself ------------------------------------------------------------------------
 
     async def members(self) -> list[dict[str, Any]]:
-        return list(self._host.status()["members"])
+        return list(self.status()["members"])
 
     async def member_add(
         self, member_id: str, address: str, role: str, timeout_s: float
     ) -> dict[str, Any]:
-        learner = role == "learner"
-        await self._host.members.add(member_id, address, learner=learner, timeout=timeout_s)
+        await self._host.members.add(member_id, address, role=cast("Role", role), timeout=timeout_s)
         return {"id": member_id, "address": address, "role": role}
 
     async def member_remove(self, member_id: str, timeout_s: float) -> dict[str, Any]:
-        if all(member["id"] != member_id for member in self._host.status()["members"]):
-            raise NotFound(f"no member {member_id!r}")
         await self._host.members.remove(member_id, timeout=timeout_s)
         with suppress(QuorateError):
             await self._host.kv.namespace(NAMESPACE).delete(member_id, timeout=timeout_s)
         return {"removed": member_id}
 
     async def transfer(self, to: str | None, timeout_s: float) -> dict[str, Any]:
-        await self._host.transfer_leadership(to, timeout=timeout_s)
-        return {"leader": self._host.status().get("leader")}
+        return {"leader": await self._host.transfer_leadership(to, timeout=timeout_s)}
 
     async def snapshots(self) -> list[dict[str, Any]]:
-        return self._host.snapshots()
+        latest = self._host.replicated.latest()
+        if latest is None:
+            return []
+        about = {"id": latest.id, "index": latest.index, "term": latest.term}
+        return [{**about, "size_bytes": latest.size, "sha256": latest.sha256}]
 
     async def snapshot_create(self, timeout_s: float) -> dict[str, Any]:
         return await self._host.snapshot(timeout=timeout_s)

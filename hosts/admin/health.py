@@ -29,7 +29,8 @@ async def readyz(request: web.Request) -> web.Response:
 def not_ready_reason(status: dict[str, object]) -> str | None:
     """Why the host of this status should get no traffic now; None: it should."""
     if status.get("in_service") is False:
-        return f"the host took itself out of service: {status.get('reason', 'see its log')}"
+        reason = status.get("failure") or status.get("state")
+        return f"the host took itself out of service: {reason}"
     if status.get("leader") is None:
         return "no leader is known"
     if status.get("ready") is False:

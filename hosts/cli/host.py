@@ -1,7 +1,8 @@
 """`quorate host`: one host as a process, until it is told to stop or stops itself.
 
-The law of this file: SIGTERM and SIGINT end it gracefully with 0, a host that takes itself out ends it with 1 and the reason.
-With `--json` one line says where it listens; nothing else goes to standard output.
+The law of this file: SIGTERM and SIGINT end it gracefully with 0, a host that takes itself out ends
+it with 1 and the reason. With `--json` one line says where it listens; nothing else goes to
+standard output.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import signal
 
 from quorate.hosts.cli.settings import gather
 from quorate.hosts.host import Host
+
+log = logging.getLogger("quorate")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -35,13 +38,13 @@ async def run(args: argparse.Namespace) -> int:
         failing.cancel()
         await asyncio.gather(telling, failing, return_exceptions=True)
         if failed:
-            logging.getLogger("quorate").error("host %s stopped itself", host.host_id)
+            log.error("host %s stopped itself: %s", host.id, host.failure)
     return 1 if failed else 0
 
 
 def _say_ready(host: Host, *, as_json: bool) -> None:
     ready = {
-        "host": host.host_id,
+        "host": host.id,
         "listen": host.address,
         "admin": host.admin_address,
         "pid": os.getpid(),

@@ -66,7 +66,7 @@ def test_names_locks_elections_and_snapshots_are_listed() -> None:
 def test_a_host_is_ready_only_while_it_can_serve() -> None:
     async def story(port: StubPort, http: aiohttp.ClientSession, url: str) -> None:
         assert (await http.get(f"{url}/readyz")).status == 200
-        port.status_more = {"in_service": False, "reason": "its digest differs"}
+        port.status_more = {"in_service": False, "failure": "its digest differs"}
         async with http.get(f"{url}/readyz") as answer:
             assert answer.status == 503
             assert "its digest differs" in (await answer.json())["detail"]
