@@ -16,7 +16,9 @@ Tables = dict[str, dict[bytes, bytes]]
 
 
 class World:
-    """One machine, one log. `run` proposes on a session that opens by itself and acknowledges nothing."""
+    """One machine, one log. `run` proposes on a session that opens by itself and acknowledges
+    nothing.
+    """
 
     def __init__(self, machine_class: type[Machine] = Machine, **options: Any) -> None:
         self.machine_class = machine_class

@@ -1,7 +1,7 @@
 """The machine again, as naively as possible: what its answers and its state should be.
 
-The law of this file: nothing is shared with the machine but the command constructors' shapes. Leases are found by looking at
-everything; there are no indices, no counters, no bytes.
+The law of this file: nothing is shared with the machine but the command constructors' shapes.
+Leases are found by looking at everything; there are no indices, no counters, no bytes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ SIGNS = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt
 
 
 class Model:
-    """kv: (ns, key) -> [value, create, mod, version, lease]; queues: (kind, name) -> [[lease, owner, value, token], ...]
-    with the holder first; names: name -> [epoch, revision, value, meta, lease]; leases: id -> [ttl, generation].
+    """kv: (ns, key) -> [value, create, mod, version, lease]; queues: (kind, name) -> [[lease,
+    owner, value, token], ...] with the holder first; names: name -> [epoch, revision, value, meta,
+    lease]; leases: id -> [ttl, generation].
     """
 
     def __init__(self) -> None:
@@ -88,7 +89,7 @@ class Model:
         return self.put(ns, key, value, lease)
 
     def txn(self, compares: list[Any], then: list[Any], otherwise: list[Any]) -> list[Any]:
-        held = all([self.holds(*compare) for compare in compares])
+        held = all(self.holds(*compare) for compare in compares)
         branch = then if held else otherwise
         puts = [op for op in branch if op[0] == ops.PUT]
         if any(op[4] and op[4] not in self.leases for op in puts):

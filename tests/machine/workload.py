@@ -67,9 +67,7 @@ def random_kv(rng: Random) -> Command:
         return c.delete(key, ns, version=rng.choice((-1, -1, 0, 1, 2)))
     if kind == 5:
         return c.delete_prefix(rng.choice(("", "a", "b", "zz")), ns, keys_max=rng.choice((1, 9)))
-    return c.compare_and_set(
-        key, value, operand=rng.randrange(3), lease=maybe_lease(rng), ns=ns
-    )
+    return c.compare_and_set(key, value, operand=rng.randrange(3), lease=maybe_lease(rng), ns=ns)
 
 
 def random_lease(rng: Random) -> Command:
