@@ -8,7 +8,7 @@ piece and not behind the whole.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Final, cast
 
 from quorate.core.errors import LimitExceeded
 from quorate.core.wire.frames import HEADER, HEADER_BYTES, Kind, chunk_frame
@@ -40,6 +40,7 @@ class Lanes:
         self._queues: tuple[deque[bytes | _Long], ...] = (deque(), deque(), deque())
         self._control: deque[bytes] = deque()
         self._next_id = 0
+        self._long_messages = [0, 0, 0]
         self.queued_bytes = [0, 0, 0]
         self.dropped_messages = [0, 0, 0]
         self.refused_messages = [0, 0, 0]
@@ -63,6 +64,7 @@ class Lanes:
                 )
             self._next_id = (self._next_id + 1) & 0xFFFFFFFF
             self._queues[lane].append(_Long(self._next_id, payload))
+            self._long_messages[lane] += 1
         else:
             self._queues[lane].append(HEADER.pack(size + 1, _MESSAGE) + payload)
         queued[lane] += cost
@@ -82,6 +84,11 @@ class Lanes:
         taken = 0
         queued = self.queued_bytes
         for lane, queue in enumerate(self._queues):
+            if not self._long_messages[lane] and taken + queued[lane] <= bytes_max:
+                frames += cast("deque[bytes]", queue)
+                queue.clear()
+                taken += queued[lane]
+                queued[lane] = 0
             while queue:
                 head = queue[0]
                 if type(head) is bytes:
@@ -95,6 +102,7 @@ class Lanes:
                     frames.append(piece)
                     if head.at >= len(head.payload):
                         queue.popleft()
+                        self._long_messages[lane] -= 1
                         size += OVERHEAD_BYTES
                 queued[lane] -= size
                 taken += size
@@ -111,7 +119,7 @@ class Lanes:
         for lane, queue in enumerate(self._queues):
             self.dropped_messages[lane] += len(queue)
             queue.clear()
-            self.queued_bytes[lane] = 0
+            self.queued_bytes[lane] = self._long_messages[lane] = 0
         self._control.clear()
 
     def __bool__(self) -> bool:

@@ -46,12 +46,14 @@ class Link:
         peer: str,
         shared: Shared,
         *,
-        address: Callable[[], str],
+        address: str,
         on_up: Callable[[str], object],
         on_down: Callable[[str], object],
         on_problem: Callable[[str, str], object],
     ) -> None:
         self.peer = peer
+        self.address = address
+        """Where the next dial goes."""
         self.reach = Reach()
         self.problem = ""
         self.peer_boot = b""
@@ -60,7 +62,6 @@ class Link:
         self.connects = 0
         self._ticked_at_s = self._awake_since_s = shared.clock.monotonic()
         self._shared = shared
-        self._address = address
         self._on_up = on_up
         self._on_down = on_down
         self._on_problem = on_problem
@@ -219,7 +220,7 @@ class Link:
 
     async def _once(self) -> None:
         """One connection, from dialling to its end. Raises what went wrong."""
-        shared, address = self._shared, self._address()
+        shared, address = self._shared, self.address
         self._shared.sequence += 1
         me = Dialler(
             shared.me, to=self.peer, sequence=shared.sequence, nonce=shared.fresh_bytes(NONCE_BYTES)
@@ -257,7 +258,7 @@ class Link:
         self.up, self.up_since_s, self.problem = True, now_s, ""
         self._paused = False
         self.peer_boot = established.boot
-        log.info("link to %s is up (%s)", self.peer, self._address())
+        log.info("link to %s is up (%s)", self.peer, self.address)
         self._ping(now_s)
         self._on_up(self.peer)
 

@@ -167,13 +167,12 @@ class Mesh:
         if state is not None:
             if state.address != address:
                 state.address = address
-                if peer not in self._overrides:
-                    state.link.redial("the peer has a new address")
+                self._point(peer, state, "the peer has a new address")
             return
         link = Link(
             peer,
             self._shared,
-            address=lambda: self._dial_address(peer),
+            address=self._overrides.get(peer, address),
             on_up=self._reception.on_link_up,
             on_down=self._reception.on_link_down,
             on_problem=self._reception.on_problem,
@@ -205,12 +204,15 @@ class Mesh:
             self._overrides.pop(peer, None)
         else:
             self._overrides[peer] = _checked_address(peer, address)
-        link = self._links.get(peer)
-        if link is not None:
-            link.redial("the peer is dialled at another address")
+        state = self._peers.get(peer)
+        if state is not None:
+            self._point(peer, state, "the peer is dialled at another address")
 
-    def _dial_address(self, peer: str) -> str:
-        return self._overrides.get(peer) or self._peers[peer].address
+    def _point(self, peer: str, state: Peer, why: str) -> None:
+        address = self._overrides.get(peer, state.address)
+        if address != state.link.address:
+            state.link.address = address
+            state.link.redial(why)
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -261,7 +263,7 @@ class Mesh:
         `rtt_age_s` (since the last full round trip: both directions carried), `acknowledged_s`
         (since our link last carried), `last_heard_s` (since the peer's link last carried),
         `address` dialled, `problem` ("" when none). Ages are None when it never happened."""
-        return report.reachability(self._peers, self._clock.monotonic(), self._dial_address)
+        return report.reachability(self._peers, self._clock.monotonic())
 
     def statistics(self) -> dict[str, object]:
         """Counters since the start, strangers at the door, each link's queues, and what each

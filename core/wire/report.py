@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from quorate.core.wire.reception import Peer
 from quorate.core.wire.shared import Counters
 
 
-def reachability(
-    peers: Mapping[str, Peer], now_s: float, dial_address: Callable[[str], str]
-) -> dict[str, dict[str, object]]:
+def reachability(peers: Mapping[str, Peer], now_s: float) -> dict[str, dict[str, object]]:
     """See `Mesh.reachability`."""
 
     def age(at_s: float | None) -> float | None:
@@ -26,7 +24,7 @@ def reachability(
             "rtt_age_s": age(reach.rtt_at_s),
             "acknowledged_s": age(reach.acknowledged_at_s),
             "last_heard_s": age(state.heard_at_s()),
-            "address": dial_address(peer),
+            "address": state.link.address,
             "problem": state.problem or state.link.problem,
         }
     return result

@@ -160,7 +160,7 @@ def test_a_hundred_thousand_mutants_do_nothing() -> None:
         attack(next(source), rng, counts)
     assert rss_bytes() - before < GROWTH_BYTES_MAX
     assert counts["errors"] > MUTANTS // 4
-    assert counts["messages"] > 1000
+    assert counts["messages"] > 500
     assert counts["refused"] > 500
 
 
