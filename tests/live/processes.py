@@ -3,6 +3,7 @@ always ended."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quorate.hosts.cli.main import main
 from quorate.hosts.demo.workers import child_environment, free_addresses
 
 START_S = 20.0
@@ -55,17 +58,32 @@ class HostProcess:
             return self.process.wait()
 
 
-def quorate(*words: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
-    """Run `quorate ...` to its end."""
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def quorate(*words: str, timeout_s: float | None = None) -> Ended:
+    """Run `quorate ...` to its end: in this process, or with a time limit in one of its own."""
+    if timeout_s is None:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(list(words))
+        return Ended(code, out.getvalue(), err.getvalue())
     environment = {k: v for k, v in child_environment().items() if not k.startswith("QUORATE_")}
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "quorate", *words],
         capture_output=True,
         text=True,
         timeout=timeout_s,
-        env={**environment, "PYTHONUNBUFFERED": "1"},
+        env=environment,
         check=False,
     )
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def answer(*words: str) -> Any:
