@@ -77,11 +77,7 @@ class Settings:
 
     inflight_ops_max: int = 4096
     waiting_ops_max: int = 65_536
-    flush_interval_s: float = 0.25
-    """How often applied state moves from memory to the state store; durability is the log's."""
-    snapshots_kept: int = 2
     log_map_bytes_max: int = 64 * 1024**3
-    state_map_bytes_max: int = 256 * 1024**3
     tune_interpreter: bool = True
     """Set the interpreter's thread switch interval to 0.5 ms once (`sys.setswitchinterval`).
 

@@ -7,14 +7,16 @@ before anything is written."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from quorate.core.clock import Scheduler
-from quorate.core.errors import CorruptStorage, StorageFailed, StorageFull
+from quorate.core.errors import CorruptStorage, InvariantBroken, StorageFailed, StorageFull
 from quorate.core.raft.journal import TABLES, Journal
 from quorate.core.raft.replicated import MachineState, lmdb_state
+from quorate.core.raft.state import Done
 from quorate.core.storage.lmdb_engine import LmdbEngine
 from quorate.hosts.config import Settings
 
@@ -60,6 +62,23 @@ class DataFolder:
         _, configuration = journal.configuration_at(journal.last_index)
         return not configuration.members and journal.getCurrentTerm() == 0
 
+    async def make_snapshot(self) -> dict[str, Any]:
+        """Flush and export the state: {id, index, term, size_bytes, sha256}. Raises `StorageFull`,
+        `Overloaded`."""
+        state, journal = self.state, self.journal
+        await _done(state.flush)
+        await _done(lambda done: state.export(lambda i: journal.configuration_at(i)[1], done))
+        latest = state.latest()
+        if latest is None:
+            raise InvariantBroken("a snapshot was made and is not there")
+        return {
+            "id": latest.id,
+            "index": latest.index,
+            "term": latest.term,
+            "size_bytes": latest.size,
+            "sha256": latest.sha256,
+        }
+
     def close(self, *, flush: bool) -> None:
         """Close everything; `flush`: make the state durable first, so that the next start replays
         nothing."""
@@ -71,6 +90,22 @@ class DataFolder:
             snapshots.close()
         self.state.close()
         self.log.close()
+
+
+def _done(start: Callable[[Done], None]) -> asyncio.Future[None]:
+    """A callback as a future."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def done(error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    start(done)
+    return future
 
 
 def known_host(path: Path) -> str | None:

@@ -66,13 +66,13 @@ class Members:
         first = "learner" if role == "learner" else "staging"
         await self._change(Change("add", host_id, address, first), seconds)
         left = until - asyncio.get_running_loop().time()
-        return await self._host.wait_member(host_id, role, left)
+        return await self._wait_role(host_id, role, left)
 
     async def promote(self, host_id: str, *, timeout: float | None = None) -> Member:
         """Let a learner vote."""
         seconds = CHANGE_TIMEOUT_S if timeout is None else timeout
         await self._change(Change("promote", host_id), seconds)
-        return await self._host.wait_member(host_id, "voter", seconds)
+        return await self._wait_role(host_id, "voter", seconds)
 
     async def remove(self, host_id: str, *, timeout: float | None = None) -> None:
         """Remove a member, which may be the leader or this host itself. It learns of it and
@@ -100,6 +100,29 @@ class Members:
             member = await self.add(new, address, timeout=timeout)
         await self.remove(old, timeout=timeout)
         return member
+
+    async def transfer(self, to: str | None, timeout_s: float) -> str:
+        """Hand the leadership to `to` (None: whoever is furthest); returns who leads then."""
+        group = self._host.group
+        before = group.leader
+        until = asyncio.get_running_loop().time() + timeout_s
+        await self.ask_leader(TRANSFER, [to], timeout_s)
+
+        def successor() -> str | None:
+            wanted = group.leader == to if to is not None else group.leader != before
+            return group.leader if wanted else None
+
+        left = until - asyncio.get_running_loop().time()
+        what = "the leadership was handed over, but no new leader is known here yet"
+        return await self._host.wait_until(successor, left, what)
+
+    async def _wait_role(self, host_id: str, role: str, timeout_s: float) -> Member:
+        def found() -> Member | None:
+            member = self.get(host_id)
+            return member if member is not None and member.role == role else None
+
+        what = f"host {host_id!r} has not become a {role} yet; it will once it has caught up"
+        return await self._host.wait_until(found, timeout_s, what)
 
     # --- asking the leader -----------------------------------------------------------------------
 

@@ -23,9 +23,9 @@ def status_of(host: Host) -> dict[str, Any]:
         "admin_address": host.admin_address,
         "members": [],
     }
-    if not hasattr(host, "driver"):
+    if host.state == "new" or host.runtime.driver is None:
         return base
-    raft = host.driver.statistics()
+    raft = host.driver.engine.statistics()
     machine = host.machine
     leader = host.group.leader
     base.update(

@@ -17,7 +17,7 @@ from quorate.core.wire.limits import Lane
 from quorate.core.wire.mesh import Mesh
 
 if TYPE_CHECKING:
-    from quorate.hosts.host import Host
+    from quorate.hosts.runtime import Runtime
 
 SMALL = frozenset(
     (
@@ -54,25 +54,25 @@ class RaftNet:
 class RaftNews(raft.Hooks):
     """The driver's news to the host."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self.malformed: MalformedMessage | None = None
         """Set while a message is handled that turns out to be malformed."""
 
     def on_applied(self, index: int, term: int, results: list[tuple[int, int, Any]]) -> None:
-        self._host.on_applied(index, term, results)
+        self._runtime.on_applied(index, term, results)
 
     def on_leader(self, leader: str | None, term: int) -> None:
-        self._host.on_leader(leader, term)
+        self._runtime.on_leader(leader, term)
 
     def on_configuration(self, configuration: Configuration) -> None:
-        self._host.on_configuration(configuration)
+        self._runtime.on_configuration(configuration)
 
     def on_snapshot_installed(self, index: int) -> None:
-        self._host.on_snapshot_installed()
+        self._runtime.on_snapshot_installed()
 
     def on_fatal(self, error: BaseException) -> None:
-        self._host.on_fatal(error)
+        self._runtime.on_fatal(error)
 
     def on_malformed(self, peer: str, error: MalformedMessage) -> None:
         self.malformed = error

@@ -69,11 +69,11 @@ class Group:
         self.term = 0
         self.broken: QuorateError | None = None
         self.stopped = False
+        self.quorum_reachable = True
         self._owner = owner
         self._driver: GroupDriver | None = None
         self.deadlines = Deadlines(clock, scheduler)
         self.advance = Advance(make_future)
-        self.leader_changes = Advance(make_future)
         self.submitter = Submitter(
             driver=self,
             encode=commands.encode_batch,
@@ -175,7 +175,6 @@ class Group:
         self.leader, self.term = leader, term
         self.submitter.on_leader_change(leader)
         self.reads.on_leader_change(leader)
-        self.leader_changes.notify()
 
     def on_snapshot_installed(self) -> None:
         self.submitter.on_snapshot_installed()
@@ -183,6 +182,7 @@ class Group:
 
     def on_quorum(self, reachable: bool) -> None:
         """Whether this host has links to a majority of the voters, itself included."""
+        self.quorum_reachable = reachable
         self.submitter.set_quorum_reachable(reachable)
         self.reads.quorum_reachable = reachable
 
@@ -198,8 +198,9 @@ class Group:
             self._end(error, Ending.FAILED_UNSENT)
 
     def stop(self) -> None:
-        """End every call, definitely where that is known."""
-        self._end(None, Ending.STOP_UNSENT)
+        """End every call, definitely where that is known. Safe to call twice."""
+        if not self.stopped:
+            self._end(None, Ending.STOP_UNSENT)
 
     def _end(self, cause: QuorateError | None, ending: Ending) -> None:
         self.stopped = True
@@ -208,7 +209,6 @@ class Group:
         self.requests.stop()
         self.deadlines.stop()
         self.advance.stop()
-        self.leader_changes.stop()
 
     def statistics(self) -> dict[str, object]:
         return {

@@ -127,7 +127,8 @@ class Leases:
             granting = self.grant(self._session_ttl_s, timeout=timeout)
             self._granting = asyncio.get_running_loop().create_task(granting, name="session lease")
             self._granting.add_done_callback(_retrieve)
-        session = self._session = await asyncio.shield(self._granting)
+        session: Lease = await asyncio.shield(self._granting)
+        self._session = session
         return session
 
     async def revoke(self, lease: Lease, *, timeout: float | None = None) -> None:
@@ -135,6 +136,12 @@ class Leases:
         _, _, answer = await self._group.propose(commands.lease_revoke(lease.id), 16, timeout)
         if results.failure_code(answer) != "lease_expired":
             results.raise_for(answer, f"lease {lease.id}")
+
+    async def revoke_session(self, *, timeout: float | None = None) -> None:
+        """Give up the session lease, if there is one: what hangs on it is free at once."""
+        session, self._session = self._session, None
+        if session is not None and not session.lost:
+            await self.revoke(session, timeout=timeout)
 
     def require(self, lease: Lease | int | None) -> int:
         """The id of a lease that may be built on. Raises `LeaseExpired` for one that is lost here

@@ -235,9 +235,9 @@ class Requests:
         }
 
 
-def _error_of(error: Any) -> QuorateError:
-    parts = cast(list[Any], error) if isinstance(error, list) else []
-    kind, text = (str(parts[0]), str(parts[1])) if len(parts) == 2 else ("unknown", repr(error))
+def _error_of(error: object) -> QuorateError:
+    parts = cast(list[object], error) if isinstance(error, list) else []
+    kind, text = (str(parts[0]), str(parts[1])) if len(parts) == 2 else ("unknown", "no text")
     if kind == "usage":
         return UsageError(text)
     if kind == "refused":

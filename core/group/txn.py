@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from quorate.core import codec
 from quorate.core.errors import UsageError
@@ -209,7 +209,7 @@ def transaction(ns: str, parts: Sequence[Any]) -> tuple[Command, Sequence[Any], 
     operations."""
     found: dict[type[Any], _Part] = {}
     for part in parts:
-        kind: type[Any] = type(part)
+        kind = cast(type[Any], type(part))
         if kind not in (If, Then, Else):
             raise UsageError(
                 f"a transaction is made of If(...), Then(...), Else(...), not {part!r}"
