@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from quorate.core import codec
 from quorate.core.errors import Compacted
 from quorate.core.machine.effects import EVENT_FIELDS
-from quorate.core.machine.limits import EVENTS_LUMP_REVISIONS, EVENTS_RING_EVENTS
+from quorate.core.machine.limits import (
+    EVENTS_LUMP_REVISIONS,
+    EVENTS_PAGE_BYTES,
+    EVENTS_RING_BYTES,
+    EVENTS_RING_EVENTS,
+    SCAN_PAGE_RECORDS,
+)
 from quorate.core.machine.records import Event
 from quorate.core.machine.store import EVENTS, Store
-
-_PAGE_RECORDS: Final = 64
 
 
 def _key(revision: int) -> bytes:
@@ -34,8 +38,10 @@ class EventLog:
     __slots__ = (
         "_keep_revisions",
         "_ring",
+        "_ring_bytes",
         "_ring_events",
         "_ring_firsts",
+        "_ring_sizes",
         "_store",
         "floor",
         "oldest_revision",
@@ -52,7 +58,9 @@ class EventLog:
         self.floor = floor
         self._ring: list[list[Any]] = []
         self._ring_firsts: list[int] = []
+        self._ring_sizes: list[int] = []
         self._ring_events = 0
+        self._ring_bytes = 0
 
     def append(self, events: list[Any], revision: int) -> bytes:
         """Take the (flat) events of one entry, which brought the machine to `revision`; returns
@@ -63,8 +71,10 @@ class EventLog:
         self._store.put(EVENTS, _key(first), record)
         self._ring.append(events)
         self._ring_firsts.append(first)
+        self._ring_sizes.append(len(record))
         self._ring_events += len(events) // EVENT_FIELDS
-        if self._ring_events > 2 * EVENTS_RING_EVENTS:
+        self._ring_bytes += len(record)
+        if self._ring_events > 2 * EVENTS_RING_EVENTS or self._ring_bytes > 2 * EVENTS_RING_BYTES:
             self._trim_ring()
         lump_before = self.revision // EVENTS_LUMP_REVISIONS
         self.revision = revision
@@ -74,11 +84,14 @@ class EventLog:
 
     def _trim_ring(self) -> None:
         drop = 0
-        while self._ring_events > EVENTS_RING_EVENTS and drop < len(self._ring) - 1:
+        while drop < len(self._ring) - 1 and (
+            self._ring_events > EVENTS_RING_EVENTS or self._ring_bytes > EVENTS_RING_BYTES
+        ):
             self._ring_events -= len(self._ring[drop]) // EVENT_FIELDS
+            self._ring_bytes -= self._ring_sizes[drop]
             drop += 1
-        del self._ring[:drop]
-        del self._ring_firsts[:drop]
+        for ring in (self._ring, self._ring_firsts, self._ring_sizes):
+            del ring[:drop]
 
     def _forget_old(self) -> None:
         lump_start = self.revision // EVENTS_LUMP_REVISIONS * EVENTS_LUMP_REVISIONS
@@ -88,12 +101,12 @@ class EventLog:
         self.oldest_revision = oldest
         stop = _key(oldest + 1)
         while True:
-            rows = self._store.scan(EVENTS, _key(self.floor), stop, limit=_PAGE_RECORDS)
+            rows = self._store.scan(EVENTS, _key(self.floor), stop, limit=SCAN_PAGE_RECORDS)
             for key, _ in rows[:-1]:
                 self._store.delete(EVENTS, key)
             if rows:
                 self.floor = int.from_bytes(rows[-1][0], "big")  # it may reach beyond `oldest`
-            if len(rows) < _PAGE_RECORDS:
+            if len(rows) < SCAN_PAGE_RECORDS:
                 return
 
     # --- reads ------------------------------------------------------------------------------------
@@ -115,12 +128,15 @@ class EventLog:
         if from_revision > self.revision:
             return [], from_revision
         found: list[Event] = []
+        size_bytes = 0
         for event in _events(self._records_from(from_revision)):
             if event.revision < from_revision:
                 continue
-            if len(found) >= limit and event.revision != found[-1].revision:
+            full = len(found) >= limit or size_bytes >= EVENTS_PAGE_BYTES
+            if full and event.revision != found[-1].revision:
                 return found, found[-1].revision + 1
             found.append(event)
+            size_bytes += len(event.value or b"")
         return found, self.revision + 1
 
     def _records_from(self, revision: int) -> Iterator[list[Any]]:
@@ -132,10 +148,10 @@ class EventLog:
         before = self._store.scan(EVENTS, b"", _key(revision + 1), reverse=True, limit=1)
         start = before[0][0] if before else _key(revision)
         while True:
-            rows = self._store.scan(EVENTS, start, None, limit=_PAGE_RECORDS)
+            rows = self._store.scan(EVENTS, start, None, limit=SCAN_PAGE_RECORDS)
             for _, data in rows:
                 yield codec.loads(data)
-            if len(rows) < _PAGE_RECORDS:
+            if len(rows) < SCAN_PAGE_RECORDS:
                 return
             start = rows[-1][0] + b"\0"
 
@@ -143,6 +159,7 @@ class EventLog:
         return {
             "events_oldest_revision": self.oldest_revision,
             "events_in_memory": self._ring_events,
+            "events_in_memory_bytes": self._ring_bytes,
         }
 
 

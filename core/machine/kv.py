@@ -7,6 +7,7 @@ checks all it needs first and writes then.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from quorate.core.machine import attachments as attached
 from quorate.core.machine.attachments import Attachments
 from quorate.core.machine.compares import holds
 from quorate.core.machine.effects import Effects
+from quorate.core.machine.limits import SCAN_PAGE_RECORDS
 from quorate.core.machine.records import KvRecord
 from quorate.core.machine.results import LEASE_EXPIRED, LEASE_FULL, Result, failed
 from quorate.core.machine.store import KV, prefix_stop
@@ -79,14 +81,20 @@ class KvSpace:
         _, _, ns, prefix, keys_max = command
         fx = self._fx
         start = stored_key(ns, prefix)
-        found = fx.scan(KV, start, prefix_stop(start), limit=keys_max + 1)
-        doomed = found[:keys_max]
-        if doomed:
-            fx.revision += 1
+        stop = prefix_stop(start)
         skip = len(ns.encode()) + 1
-        for stored, data in doomed:
-            self.erase(ns, stored[skip:].decode(), stored, data)
-        return [fx.revision, len(doomed), len(found) > keys_max]
+        deleted = 0
+        while True:
+            page = fx.scan(KV, start, stop, limit=SCAN_PAGE_RECORDS)
+            if page and not deleted:
+                fx.revision += 1
+            for stored, data in page:
+                if deleted == keys_max:
+                    return [fx.revision, deleted, True]
+                self.erase(ns, stored[skip:].decode(), stored, data)
+                deleted += 1
+            if len(page) < SCAN_PAGE_RECORDS:
+                return [fx.revision, deleted, False]
 
     def compare_and_set(self, command: list[Any]) -> Result:
         """[revision, version], or compare_failed with [version, mod_revision] of the
@@ -154,6 +162,15 @@ class KvSpace:
             self.count -= 1
             version = _unpack_from(data)[2]
             fx.events += (fx.revision, "kv.delete", ns, key, None, version, lease, b"")
+
+    def pages(self, ns: str, start: str, stop: str | None) -> Iterator[list[KvRecord]]:
+        """A range in pages that fit in memory, however large its values are."""
+        while True:
+            page = self.range(ns, start, stop, SCAN_PAGE_RECORDS)
+            yield page
+            if len(page) < SCAN_PAGE_RECORDS:
+                return
+            start = page[-1].key + "\0"
 
     # --- reads ------------------------------------------------------------------------------------
 

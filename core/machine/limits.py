@@ -47,6 +47,12 @@ DIGESTS_KEPT_ENTRIES: Final = 1024
 EVENTS_KEEP_REVISIONS: Final = 100_000
 EVENTS_LUMP_REVISIONS: Final = 1024
 EVENTS_RING_EVENTS: Final = 8192
-SCAN_PAGE_RECORDS: Final = 512
+EVENTS_RING_BYTES: Final = 16 * 1024 * 1024
+"""The newest events kept in memory: as many and as much; up to twice that before it is trimmed."""
+EVENTS_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""A page of events ends with the revision that reaches this many bytes of values."""
+SCAN_PAGE_RECORDS: Final = 64
+"""Records looked at in one go; a value may have a megabyte."""
+NAMES_PAGE_RECORDS: Final = 512
 READ_RECORDS: Final = 1000
 """What a read returns at most unless told."""

@@ -14,7 +14,7 @@ from quorate.core import codec
 from quorate.core.machine import attachments as attached
 from quorate.core.machine.attachments import Attachments
 from quorate.core.machine.effects import Effects
-from quorate.core.machine.limits import SCAN_PAGE_RECORDS
+from quorate.core.machine.limits import NAMES_PAGE_RECORDS
 from quorate.core.machine.patterns import Pattern
 from quorate.core.machine.records import Registration
 from quorate.core.machine.results import LEASE_EXPIRED, LEASE_FULL, NOT_FOUND, Result, failed
@@ -130,12 +130,12 @@ class Names:
         if after:
             start = max(start, after.encode() + b"\0")
         while len(found) < limit:
-            page = self._fx.scan(NAMES, start, stop, limit=SCAN_PAGE_RECORDS)
+            page = self._fx.scan(NAMES, start, stop, limit=NAMES_PAGE_RECORDS)
             for key, data in page:
                 name = key.decode()
                 if name.startswith(prefix) and (matcher is None or matcher.matches(name)):
                     found.append(Registration(name, *codec.loads(data)))
-            if len(page) < SCAN_PAGE_RECORDS:
+            if len(page) < NAMES_PAGE_RECORDS:
                 break
             start = page[-1][0] + b"\0"
         return found[:limit]
@@ -148,8 +148,8 @@ class Names:
         stop = prefix_stop(start)
         count = 0
         while True:
-            page = self._fx.scan(NAMES, start, stop, limit=SCAN_PAGE_RECORDS)
+            page = self._fx.scan(NAMES, start, stop, limit=NAMES_PAGE_RECORDS)
             count += len(page)
-            if len(page) < SCAN_PAGE_RECORDS:
+            if len(page) < NAMES_PAGE_RECORDS:
                 return count
             start = page[-1][0] + b"\0"

@@ -87,9 +87,15 @@ class Transactions:
 
     def _range(self, operation: list[Any]) -> Result:
         _, ns, start, stop, keys_max = operation
-        records = self._kv.range(ns, start, stop, keys_max)
-        size_bytes = sum(len(record.key) + len(record.value) + 64 for record in records)
-        return [list(record) for record in records] if self._fits(size_bytes) else TOO_LARGE
+        found: list[list[Any]] = []
+        for page in self._kv.pages(ns, start, stop):
+            for record in page[: keys_max - len(found)]:
+                if not self._fits(len(record.key) + len(record.value) + 64):
+                    return TOO_LARGE
+                found.append(list(record))
+            if len(found) == keys_max:
+                break
+        return found
 
     def _fits(self, size_bytes: int) -> bool:
         fx = self._fx

@@ -153,3 +153,15 @@ def test_compare_and_set_says_what_is_there() -> None:
     assert world.do(c.delete("k", version=1)) == ["failed", "compare_failed", [2, 2]]
     assert world.do(c.delete("k", version=2)) == [3, 2]
     assert world.do(c.delete("k")) == [3, 0]
+
+
+def test_long_ranges_and_deletions_go_in_pages() -> None:
+    world = World()
+    world.run(*(c.put(f"k{at:03d}", b"v") for at in range(200)))
+    some = world.do(c.txn([], [c.range_("k1", keys_max=90), c.range_("", keys_max=200)]))[2]
+    assert [row[0] for row in some[0]] == [f"k{at:03d}" for at in range(100, 190)]
+    assert len(some[1]) == 200
+    assert world.do(c.delete_prefix("k", keys_max=128)) == [201, 128, True]
+    assert world.do(c.delete_prefix("k", keys_max=72)) == [202, 72, False]
+    assert world.do(c.delete_prefix("k")) == [202, 0, False]
+    assert world.machine.kv_count() == 0

@@ -103,3 +103,17 @@ def test_the_hash_seed_of_the_process_changes_nothing() -> None:
     }
     assert len(outputs) == 1
     assert len(outputs.pop().splitlines()) == 6
+
+
+def test_history_in_memory_and_its_pages_are_bounded_in_bytes() -> None:
+    world = World()
+    for at in range(60):
+        world.run(c.put(f"k{at}", bytes(1 << 20)))
+    kept = world.machine.statistics()["events_in_memory_bytes"]
+    assert isinstance(kept, int) and kept <= 34 << 20
+    at, pages, found = 1, 0, 0
+    while at < 61:
+        page, at = world.machine.read_events(at, 1000)
+        assert len(page) <= 4
+        pages, found = pages + 1, found + len(page)
+    assert found == 60
