@@ -113,9 +113,7 @@ class Arena:
         for host_id in self.views:
             await self.start(host_id)
         await self.wait_for(
-            lambda: self.leader is not None and all(v.state == "up" for v in self.views.values()),
-            timeout_s,
-            "three hosts with one leader",
+            lambda: self.leader is not None and self.up, timeout_s, "all hosts with one leader"
         )
 
     async def kill(self, host_id: str) -> float:
@@ -143,6 +141,11 @@ class Arena:
             if view.state == "up" and view.status.get("leader") == view.host_id
         ]
         return max(leading, key=lambda v: v.status["term"]).host_id if leading else None
+
+    @property
+    def up(self) -> bool:
+        """Whether everybody is."""
+        return all(view.state == "up" for view in self.views.values())
 
     @property
     def committed(self) -> int:

@@ -11,11 +11,15 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
+from quorate.hosts.cli.client import AdminClient, kv_path
+from quorate.hosts.demo import lines
 from quorate.hosts.demo.arena import Arena
+from quorate.hosts.demo.record import COUNTER_MARK
 
 SOAK = os.environ.get("QUORATE_SOAK") == "1"
 KILLS_PER_ROUND = 25 if SOAK else 20
@@ -37,6 +41,38 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     seed = seed_of(round_number)
     kills = asyncio.run(round_of_kills(tmp_path, random.Random(seed), seed))
     assert kills >= KILLS_PER_ROUND
+
+
+def test_the_check_finds_a_cluster_that_forgot_and_one_that_wrote_twice(tmp_path: Path) -> None:
+    """The control of the test above: all folders are thrown away while everybody is dead, and a key
+    that a writer wrote once is written again."""
+
+    async def story() -> None:
+        async with Arena(tmp_path, writers=32, rate=RATE, admin=True) as arena:
+            await arena.start_all()
+            arena.load()
+            await arena.wait_for(lambda: arena.ledger.acked_count > 300, 20, "some load")
+            assert all(verdict.held for verdict in await arena.verify())
+
+            writer = next(w for w in arena.ledger.acked if not w.endswith(COUNTER_MARK))
+            again = lines.value_of(writer, 0, 100)
+            async with AdminClient(arena.views["a"].admin or "", None, 5) as client:
+                path = kv_path(lines.key_of(writer, 0))
+                await client.ask("PUT", path, body=again)
+            assert [verdict.duplicated for verdict in await arena.verify()] == [1, 1, 1]
+
+            for host_id in arena.views:
+                await arena.kill(host_id)
+                shutil.rmtree(tmp_path / host_id)
+            for host_id in arena.views:
+                await arena.start(host_id)
+            await arena.wait_for(
+                lambda: arena.leader is not None and arena.up, 20, "everybody back, with nothing"
+            )
+            for verdict in await arena.verify():
+                assert verdict.lost >= 300
+
+    asyncio.run(story())
 
 
 async def round_of_kills(folder: Path, rng: random.Random, seed: int) -> int:
