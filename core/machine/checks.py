@@ -183,9 +183,10 @@ def _lease_revoke(command: Sequence[Any]) -> None:
 
 
 def _lease_expire(command: Sequence[Any]) -> None:
-    _, _, lease, generation = command
+    _, _, lease, generation, term = command
     _int("lease", lease, 1)
     _int("generation", generation)
+    _int("term", term)
 
 
 def _acquire(command: Sequence[Any]) -> None:

@@ -136,9 +136,11 @@ def lease_revoke(lease: int) -> Command:
     return (ops.LEASE_REVOKE, lease)
 
 
-def lease_expire(lease: int, generation: int) -> Command:
-    """The leader's clock says that the lease ran out. Void if the lease was granted anew since."""
-    return (ops.LEASE_EXPIRE, lease, generation)
+def lease_expire(lease: int, generation: int, term: int = 0) -> Command:
+    """The leader's clock says that the lease ran out. Void if the lease was granted anew since, or
+    if the command ends up in an entry of another `term` (0: of any).
+    """
+    return (ops.LEASE_EXPIRE, lease, generation, term)
 
 
 def lock_acquire(name: str, lease: int, owner: bytes = b"", *, wait: bool = True) -> Command:

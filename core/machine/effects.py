@@ -38,6 +38,7 @@ class Effects:
         "revision",
         "scan",
         "session",
+        "term",
     )
 
     def __init__(self, store: Store, revision: int) -> None:
@@ -48,7 +49,8 @@ class Effects:
         self.revision = revision
         """+1 with every command that changes something."""
         self.index = 0
-        """The entry being applied."""
+        """The entry being applied, and its term."""
+        self.term = 0
         self.session = 0
         """The session whose command is being applied."""
         self.carried_bytes = 0
@@ -58,9 +60,10 @@ class Effects:
         self.events: list[Any] = []
         self.lease_changes: list[LeaseChange] = []
 
-    def begin(self, index: int) -> None:
+    def begin(self, index: int, term: int) -> None:
         """A new entry."""
         self.index = index
+        self.term = term
         self.parts = []
         self.events = []
         self.lease_changes = []

@@ -9,13 +9,14 @@ may have lost the lease.
 Keepalives are not in the log. That is safe because:
 
 * A keepalive counts only when the leader, after receiving it, confirmed by ReadIndex that it still
-  leads. Until then nobody else can have led and committed an expiry before that moment.
+  leads. So no other leader can have begun, and restarted its leases, before the keepalive was sent.
 * A new leader gives every lease its full TTL again, from the moment it has applied all entries of
   earlier terms (ReadIndex waits for these as well), so what it does not know of earlier keepalives
   can only make leases longer.
 * Once an expiry was proposed here, keepalives for that lease are refused: the command may commit at
-  any time. An expiry proposed by an earlier leader that still commits is of an earlier term, and so
-  applied before the new leader answers its first keepalive.
+  any time. It carries the term it was decided in and is void in an entry of another one, because a
+  proposer re-sends what is unanswered and the next leader may have extended the lease meanwhile.
+  What commits of an earlier term is applied before the new leader answers its first keepalive.
 * The command names the lease's generation, so it cannot hit a later lease with the same id.
 
 Times are monotonic seconds of the leader, handed in.
@@ -54,12 +55,16 @@ class LeaseClock:
         self._propose_again_s = propose_again_s
         self._running: dict[int, _Running] = {}
         self._heap: list[tuple[float, int, int]] = []
+        self._term = 0
         self._keepalives_total = 0
         self._proposed_total = 0
 
-    def on_become_leader(self, now: float, leases: Iterable[LeaseRecord]) -> None:
-        """Leading, and all entries of earlier terms are applied: every lease starts anew."""
+    def on_become_leader(self, now: float, leases: Iterable[LeaseRecord], *, term: int = 0) -> None:
+        """Leading in `term`, and all entries of earlier terms are applied: every lease starts
+        anew.
+        """
         self.on_lose_leadership()
+        self._term = term
         for lease in leases:
             self._heap.append(self._start(lease.id, lease.ttl_ms, lease.generation, now))
         heapify(self._heap)
@@ -106,7 +111,7 @@ class LeaseClock:
                 running.proposed = True
                 running.deadline = now + self._propose_again_s
                 self._proposed_total += 1
-                commands.append(lease_expire(lease, generation))
+                commands.append(lease_expire(lease, generation, self._term))
             heappush(heap, (running.deadline, lease, generation))
         return commands
 

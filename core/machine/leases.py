@@ -2,8 +2,9 @@
 revision.
 
 The law of this file: no time is known here. The leader's clock (`lease_clock.py`) proposes an
-expiry for a lease and its generation; it takes effect only on exactly that grant. Parts that hang
-things on leases register what is to be done.
+expiry for a lease, its generation and its own term; it takes effect only on exactly that grant, and
+only in an entry of that term: the same command sent again to a later leader is void. Parts that
+hang things on leases register what is to be done.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from typing import Any
 from quorate.core.machine.attachments import Attachments
 from quorate.core.machine.effects import Effects
 from quorate.core.machine.records import LeaseRecord
-from quorate.core.machine.results import LEASE_EXISTS, LEASE_EXPIRED, STALE_GENERATION, Result
+from quorate.core.machine.results import (
+    LEASE_EXISTS,
+    LEASE_EXPIRED,
+    STALE_GENERATION,
+    STALE_TERM,
+    Result,
+)
 
 OnGone = Callable[[int, bytes], None]
 """(lease, key of the thing)"""
@@ -62,7 +69,9 @@ class Leases:
 
     def expire(self, command: list[Any]) -> Result:
         """[revision, how many things died with it]"""
-        _, _, lease, generation = command
+        _, _, lease, generation, term = command
+        if term not in (0, self._fx.term):
+            return STALE_TERM
         record = self._attachments.lease(lease)
         if record is None:
             return LEASE_EXPIRED

@@ -154,7 +154,7 @@ class Machine(MachineReads):
         decoded = [decode_batch(batch) for batch in batches]
         self._applying = True
         fx = self._fx
-        fx.begin(index)
+        fx.begin(index, term)
         applied: Applied = []
         for batch in decoded:
             if batch is None:

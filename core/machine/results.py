@@ -45,6 +45,7 @@ LEASE_EXPIRED: Final = failed("lease_expired")
 LEASE_EXISTS: Final = failed("lease_exists")
 LEASE_FULL: Final = failed("lease_full")
 STALE_GENERATION: Final = failed("stale_generation")
+STALE_TERM: Final = failed("stale_term")
 NOT_HOLDER: Final = failed("not_holder")
 QUEUE_FULL: Final = failed("queue_full")
 NOT_FOUND: Final = failed("not_found")
@@ -66,6 +67,7 @@ FAILURES: Final[Mapping[str, tuple[type[QuorateError], str]]] = {
     "lease_exists": (Refused, "a lease with this id exists already"),
     "lease_full": (LimitExceeded, "too much hangs on this lease already: use several leases"),
     "stale_generation": (Refused, "the lease was granted anew since: this expiry is void"),
+    "stale_term": (Refused, "this expiry was decided by an earlier leader: it is void"),
     "name_taken": (NameTaken, "the name is registered already"),
     "stale_epoch": (NotFound, "this registration is gone: the name has a later epoch now"),
     "not_found": (NotFound, "there is no such thing"),

@@ -139,7 +139,9 @@ class Model:
                 self.keep(at, [claim for claim in line if claim[0] != lease])
         return [self.revision, died]
 
-    def lease_expire(self, lease: int, generation: int) -> list[Any]:
+    def lease_expire(self, lease: int, generation: int, term: int) -> list[Any]:
+        if term > 1:  # everything here happens in term 1
+            return ["failed", "stale_term", None]
         if lease in self.leases and self.leases[lease][1] != generation:
             return ["failed", "stale_generation", None]
         return self.lease_revoke(lease)

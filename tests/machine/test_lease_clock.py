@@ -7,6 +7,7 @@ from __future__ import annotations
 from random import Random
 
 from quorate.core.machine import commands as c
+from quorate.core.machine import results
 from quorate.core.machine.lease_clock import LeaseClock
 from quorate.core.machine.records import LeaseRecord
 from tests.machine.harness import World
@@ -54,6 +55,22 @@ def test_a_new_leader_gives_every_lease_its_full_time() -> None:
     clock.on_lose_leadership()
     assert clock.due(99.0) == []
     assert not clock.keepalive(1, 99.0)
+
+
+def test_an_expiry_decided_by_an_earlier_leader_is_void() -> None:
+    """It is sent again to the next leader, which has answered a keepalive meanwhile."""
+    old, new, world = LeaseClock(), LeaseClock(), World()
+    world.do(c.lease_grant(1000, 1))
+    old.on_become_leader(0.0, world.machine.leases(), term=1)
+    new.on_become_leader(1.5, world.machine.leases(), term=2)
+    (expiry,) = old.due(2.0)
+    assert new.keepalive(1, 2.1)
+    late = world.batch(expiry)
+    world.log.append([late])
+    assert world.machine.apply(2, 2, [late]) == [(1, 3, results.STALE_TERM)]
+    assert world.machine.lease(1) is not None
+    world.log.append([world.batch(*new.due(4.0))])
+    assert world.machine.apply(3, 2, world.log[-1]) == [(1, 4, [2, 0])]
 
 
 def test_a_lease_granted_anew_has_its_own_time() -> None:

@@ -75,7 +75,11 @@ def random_lease(rng: Random) -> Command:
     kind = rng.randrange(6)
     if kind < 4:
         return c.lease_grant(1000 * rng.randrange(1, 4), lease)
-    return c.lease_revoke(lease) if kind == 4 else c.lease_expire(lease, rng.randrange(40))
+    return (
+        c.lease_revoke(lease)
+        if kind == 4
+        else c.lease_expire(lease, rng.randrange(40), rng.randrange(3))
+    )
 
 
 def random_queue(rng: Random) -> Command:
