@@ -47,10 +47,11 @@ class Resolver:
             raise OSError(f"the name {host!r} does not resolve: {error}") from error
         return [(int(info[0]), str(info[4][0]), port) for info in found]
 
-    def close(self) -> None:
-        """Forget the question that may still be open."""
+    async def close(self) -> None:
+        """Give up the question that may still be open."""
         if self._asked is not None:
             self._asked[1].cancel()
+            await asyncio.gather(self._asked[1], return_exceptions=True)
 
 
 async def connect(

@@ -159,8 +159,8 @@ class Link:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
+        await self._resolver.close()
         if self._connection is not None:
             self._connection.close(Refusal(Code.CLOSING, "the host is closing"))
 

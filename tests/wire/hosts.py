@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -66,9 +67,14 @@ def make(
     return mesh
 
 
-async def until(condition: Callable[[], object], what: str, seconds: float = 8.0) -> None:
+PATIENCE_S = 8.0
+"""How long a story waits for what must come; test_planted.py has less of it."""
+
+
+async def until(condition: Callable[[], object], what: str, seconds: float | None = None) -> None:
     """Give the loop turns until `condition` holds. Raises AssertionError after `seconds`."""
     loop = asyncio.get_running_loop()
+    seconds = PATIENCE_S if seconds is None else seconds
     deadline = loop.time() + seconds
     while not condition():
         if loop.time() > deadline:
@@ -170,7 +176,10 @@ class Proxy:
 
 
 def run(coroutine: Any, seconds: float = 30.0) -> Any:
-    """Run one story with a deadline, and fail when it leaves tasks behind."""
+    """Run one story with a deadline, and fail when it leaves tasks behind.
+
+    QUORATE_TEST_LOOP=uvloop runs it there instead of on the standard loop.
+    """
 
     async def story() -> Any:
         async with asyncio.timeout(seconds):
@@ -179,4 +188,8 @@ def run(coroutine: Any, seconds: float = 30.0) -> Any:
         assert not left, f"tasks left behind: {left}"
         return result
 
+    if os.environ.get("QUORATE_TEST_LOOP") == "uvloop":
+        import uvloop
+
+        return uvloop.run(story())
     return asyncio.run(story())

@@ -154,7 +154,7 @@ def test_a_value_deep_enough_to_end_the_process_is_only_an_error() -> None:
 
 
 @given(st.binary(max_size=64))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_no_bytes_do_more_than_be_refused(data: bytes) -> None:
     try:
         codec.loads(data)

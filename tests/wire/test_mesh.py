@@ -393,6 +393,7 @@ def test_a_handler_that_raises_is_fatal_and_the_reader_lives() -> None:
             a.send("b", {"boom": 1})
             a.send("b", {"n": 1})
             await until(lambda: len(seen) == 2, "both messages")
+            assert len(b.heard.fatal) == 1
             assert isinstance(b.heard.fatal[0], InvariantBroken)
             assert isinstance(b.heard.fatal[0].__cause__, RuntimeError)
             assert a.heard.downs == []
