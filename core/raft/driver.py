@@ -10,35 +10,32 @@ handed in.
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable
-from itertools import count
 from typing import Any, Protocol
 
 from quorate.core.clock import Clock, Scheduler, Timer
 from quorate.core.errors import CorruptStorage, InvariantBroken, QuorateError, StorageFull
 from quorate.core.raft.config import RaftConfig
 from quorate.core.raft.engine import HardenedRaft, MalformedMessage
-from quorate.core.raft.entries import batches_of, configuration_of
+from quorate.core.raft.entries import batches_of
 from quorate.core.raft.forwarding import Forwarding, OnReadPoint
+from quorate.core.raft.handover import Done
 from quorate.core.raft.journal import BASE_INDEX, Journal
-from quorate.core.raft.leader import Done
 from quorate.core.raft.members import Change, Configuration
 from quorate.core.raft.outbox import Message
+from quorate.core.raft.reads import ReadPoints
 from quorate.core.raft.refusals import Refusal
 from quorate.core.raft.state import ReplicatedState, Results, Snapshot
 from quorate.core.raft.transfer import SnapshotReceiver, SnapshotSender
+from quorate.core.raft.upkeep import Upkeep
 
 STORAGE_RETRY_S = 0.5
-FLUSH_INTERVAL_S = 1.0
-COMPACT_SLICE_ENTRIES = 5_000
 FORWARDED = frozenset({"submit", "submit_refused", "read_index", "read_point"})
 
 
 class Net(Protocol):
-    """How messages leave. Losing one is allowed; delivering it to another host, or changing it, is
-    not."""
+    """How messages leave. Losing one is allowed; changing or misdelivering it is not."""
 
     def send(self, peer: str, message: Message, *, bulk: bool = False) -> bool:
         """Queue `message` for `peer`; False when there is no link or no room."""
@@ -87,6 +84,7 @@ class RaftDriver:
             self.engine, state, lambda peer, m: net.send(peer, m, bulk=True)
         )
         self.receiver = SnapshotReceiver(self.engine, state, net.send, self._install)
+        self.upkeep = Upkeep(self.engine, state, self.sender.held_index, clock, self._state_flushed)
         self.engine.on_configuration = hooks.on_configuration
         self._running = False
         self._planned = False
@@ -94,18 +92,13 @@ class RaftDriver:
         self._timer_at = 0.0
         self._flush_began: float | None = None
         self._retry_storage_at = 0.0
-        self._state_flushing = False
-        self._state_flushed_at = 0.0
         self._installing: tuple[Snapshot, str, int] | None = None
-        self._compact_keep: int | None = None
-        self._read_points: list[tuple[int, int, OnReadPoint]] = []
-        self._read_order = count()
+        self._read_points = ReadPoints()
         self._known_leader: tuple[str | None, int] = (None, 0)
         self.turns = 0
 
     def _align_with_state(self) -> None:
-        """The state may be ahead of the journal's base and never of its end; what is applied was
-        committed."""
+        """The state lies between the log's base and its end; what is applied was committed."""
         applied, journal, engine = self.state.applied_index, self.journal, self.engine
         if applied < journal.base_index and journal.base_index > BASE_INDEX:
             raise CorruptStorage(
@@ -124,12 +117,12 @@ class RaftDriver:
     def _replace_me(self) -> str:
         return f"remove host {self.host_id!r}, empty its data folder and add it again"
 
-    # --- life -----------------------------------------------------------------------------------
+    # --- life -------------------------------------------------------------------------------------
 
     def start(self) -> None:
         self._running = True
         self._hooks.on_configuration(self.engine.configuration)
-        self._state_flushed_at = self._clock.monotonic()
+        self.upkeep.start(self._clock.monotonic())
         self.wake()
 
     def stop(self) -> None:
@@ -138,8 +131,7 @@ class RaftDriver:
         if self._timer is not None:
             self._timer.cancel()
         self.forwarding.leader_changed()
-        waiting, self._read_points = self._read_points, []
-        for _, _, done in waiting:
+        for done in self._read_points.reached(1 << 62):
             done(None, Refusal.STOPPED)
 
     def _fail(self, error: BaseException) -> None:
@@ -148,7 +140,7 @@ class RaftDriver:
             self.stop()
             self._hooks.on_fatal(error)
 
-    # --- what happens to it ---------------------------------------------------------------------
+    # --- what happens to it -----------------------------------------------------------------------
 
     def on_message(self, peer: str, message: Message) -> None:
         """A message of `peer`, as proven by the wire. A malformed one changes nothing."""
@@ -156,6 +148,8 @@ class RaftDriver:
             return
         try:
             kind = message.get("type")
+            if not isinstance(kind, str):
+                raise MalformedMessage(f"a message whose type is {kind!r}")
             if kind in FORWARDED:
                 self.forwarding.on_message(peer, message)
             elif kind == "snapshot":
@@ -182,7 +176,7 @@ class RaftDriver:
             self.engine.on_peer(peer, up=up)
             self.wake()
 
-    # --- what is asked of it --------------------------------------------------------------------
+    # --- what is asked of it ----------------------------------------------------------------------
 
     def submit(self, batch: bytes, on_refused: Callable[[Refusal], None]) -> None:
         """Send a command batch towards the log.
@@ -203,8 +197,7 @@ class RaftDriver:
             self.forwarding.submit(leader, batch, on_refused)
 
     def read_index(self, done: OnReadPoint) -> None:
-        """`done(index, None)` once this host has applied a point that is not older than this call;
-        or `done(None, why)`."""
+        """`done(index, None)` once a point not older than this call is applied here."""
         leader = self.engine.leader
 
         def point(index: int | None) -> None:
@@ -241,11 +234,10 @@ class RaftDriver:
 
     def compact(self, keep_entries: int = 0) -> None:
         """Flush the state and drop log entries behind it, all but `keep_entries`."""
-        self._compact_keep = keep_entries
-        self._state_flushed_at = -1e9
+        self.upkeep.compact(keep_entries)
         self.wake()
 
-    # --- the turn -------------------------------------------------------------------------------
+    # --- the turn ---------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """Something happened: take a turn soon."""
@@ -307,33 +299,29 @@ class RaftDriver:
             self._hooks.on_leader(*leader)
 
     def _apply(self) -> None:
-        """Apply what is committed and on this disk, a bounded amount; waiting reads are served as
-        their points are reached."""
+        """Apply what is committed and on this disk, a bounded amount; then serve waiting reads."""
         engine, journal, state = self.engine, self.journal, self.state
         last = min(engine.commit_index, journal.durable_last)
         first = engine.applied_index + 1
         if first <= last and self._installing is None and not state.overloaded:
             for command, index, term in journal.entries(first, last, self.settings.apply_bytes_max):
                 results = state.apply(index, term, batches_of(command))
-                engine.applied_index = index
-                configuration = configuration_of(command)
-                if configuration is not None and engine.host_id not in configuration:
-                    engine.removed = engine.removed or not engine.is_leader
+                engine.on_applied(index)
                 self._hooks.on_applied(index, term, results)
             if engine.applied_index < last:
                 self.wake()
-        while self._read_points and self._read_points[0][0] <= engine.applied_index:
-            index, _, done = heapq.heappop(self._read_points)
-            done(index, None)
+        if self._read_points:
+            for done in self._read_points.reached(engine.applied_index):
+                done(engine.applied_index, None)
 
     def _await_applied(self, index: int, done: OnReadPoint) -> None:
         if index <= self.engine.applied_index:
             done(index, None)
         else:
-            heapq.heappush(self._read_points, (index, next(self._read_order), done))
+            self._read_points.wait(index, done)
             self.wake()
 
-    # --- keeping house --------------------------------------------------------------------------
+    # --- keeping house ----------------------------------------------------------------------------
 
     def _housekeep(self, now: float) -> None:
         if self.forwarding.waiting:
@@ -341,47 +329,15 @@ class RaftDriver:
         began = self._flush_began
         if began is not None and now - began > self.settings.disk_stall_max_s:
             self.engine.storage_full = True
-        due = self.state.dirty and now - self._state_flushed_at >= FLUSH_INTERVAL_S
-        if (
-            (due or self.state.wants_flush)
-            and not self._state_flushing
-            and now >= self._retry_storage_at
-        ):
-            self._state_flushing = True
-            self.state.flush(self._state_flushed)
-        elif self._compact_keep is not None and not self.state.dirty:
-            self._compact()
+        if now >= self._retry_storage_at:
+            self.upkeep.tend(now)
 
     def _state_flushed(self, error: Exception | None) -> None:
-        self._state_flushing = False
-        now = self._state_flushed_at = self._clock.monotonic()
         if isinstance(error, StorageFull):
-            self._retry_storage_at = now + STORAGE_RETRY_S
+            self._retry_storage_at = self._clock.monotonic() + STORAGE_RETRY_S
         elif error is not None:
             self._fail(error)
-            return
-        else:
-            self._compact()
         self.wake()
-
-    def _compact(self) -> None:
-        """Drop entries that are durable in the state, but for the trailing ones, and only in
-        slices."""
-        journal, settings = self.journal, self.settings
-        keep, slack = settings.trailing_entries, settings.compact_slack_entries
-        if journal.bytes_since_base > settings.trailing_bytes_max:
-            keep = int(len(journal) * settings.trailing_bytes_max / journal.bytes_since_base)
-            slack = 0
-        if self._compact_keep is not None:
-            keep, slack, self._compact_keep = self._compact_keep, 0, None
-        target = (
-            min(self.state.durable_index, journal.durable_last, self.engine.commit_index) - keep
-        )
-        held = self.sender.held_index()
-        if held is not None:
-            target = min(target, held)
-        if target - journal.base_index > slack:
-            journal.compact_to(min(target, journal.base_index + COMPACT_SLICE_ENTRIES))
 
     def _install(self, snapshot: Snapshot, generation: str) -> None:
         """A verified snapshot: the journal's record of it, then the switch of the state, then the

@@ -30,7 +30,7 @@ class ElectionRules(FollowerRules):
         self._votes: set[str] = set()
         super().__init__(**options)  # pyright: ignore[reportArgumentType]
 
-    # --- standing -------------------------------------------------------------------------------
+    # --- standing ---------------------------------------------------------------------------------
 
     def _check_election(self, now: float) -> None:
         """The election timer: ask for pre-votes when no leader was heard for too long."""
@@ -85,7 +85,7 @@ class ElectionRules(FollowerRules):
         """Become leader through the base, which appends the no-op of the new term."""
         self._SyncObj__onBecomeLeader()  # pyright: ignore[reportAttributeAccessIssue]
 
-    # --- voting ---------------------------------------------------------------------------------
+    # --- voting -----------------------------------------------------------------------------------
 
     def _hears_a_leader(self) -> bool:
         """Whether this host has reason to believe in a living leader."""
@@ -143,7 +143,7 @@ class ElectionRules(FollowerRules):
             self._votes.add(peer)
             self._count_votes()
 
-    # --- leadership transfer and removal, the receiver's side -----------------------------------
+    # --- leadership transfer and removal, the receiver's side -------------------------------------
 
     def _on_timeout_now(self, peer: str, message: Message) -> None:
         """The leader hands over: stand at once, without pre-vote."""

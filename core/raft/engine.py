@@ -18,8 +18,8 @@ from pysyncobj.node import Node
 from quorate.core.errors import UsageError
 from quorate.core.raft import entries
 from quorate.core.raft.engine_base import CANDIDATE, LEADER, ROLE_NAMES
-from quorate.core.raft.leader import LeaderRules
 from quorate.core.raft.members import Configuration
+from quorate.core.raft.membership import MembershipRules
 from quorate.core.raft.outbox import Message
 from quorate.core.raft.refusals import Refusal
 
@@ -88,7 +88,7 @@ def _check_entries(rows: list[Any], previous: int) -> None:
             raise MalformedMessage("the entries of an append message do not follow each other")
 
 
-class HardenedRaft(LeaderRules):
+class HardenedRaft(MembershipRules):
     """One Raft member. See `core/raft/README.md` for the map of rules to files and hazards."""
 
     def __init__(self, **options: Any) -> None:
@@ -104,7 +104,7 @@ class HardenedRaft(LeaderRules):
             "removed": self._on_removed,
         }
 
-    # --- one turn -------------------------------------------------------------------------------
+    # --- one turn ---------------------------------------------------------------------------------
 
     def decide(self, now: float) -> None:
         """Timers, and waiting commands into the log. Messages were handled as they came."""
@@ -152,7 +152,7 @@ class HardenedRaft(LeaderRules):
         """Replaced: the base's receiver holds S1, S2, S3 and trusts every field."""
         self.receive(str(node.id), message)
 
-    # --- snapshots (the bytes travel in transfer.py) --------------------------------------------
+    # --- snapshots (the bytes travel in transfer.py) ----------------------------------------------
 
     def accept_leader(self, peer: str, term: int) -> bool:
         """A message that only a leader sends has come: follow it, or say False when its term is
@@ -175,7 +175,7 @@ class HardenedRaft(LeaderRules):
         self.commit_index = max(self.commit_index, index)
         self.verified = max(self.verified, index)
 
-    # --- commands -------------------------------------------------------------------------------
+    # --- commands ---------------------------------------------------------------------------------
 
     def submit(self, batch: bytes, on_refused: Callable[[Refusal], None]) -> None:
         """Take a command batch for the log of this leader, or refuse it at once."""
@@ -210,7 +210,13 @@ class HardenedRaft(LeaderRules):
             command = entries.pack_batches([batch for batch, _ in taken])
             self.journal.add(command, self.journal.last_index + 1, self.term)
 
-    # --- looking in -----------------------------------------------------------------------------
+    def on_applied(self, index: int) -> None:
+        """An entry was applied: who is left out by the newest configuration is out."""
+        self.applied_index = index
+        if index == self.configuration_index and self.role != LEADER:
+            self.removed = self.removed or self.host_id not in self.configuration
+
+    # --- looking in -------------------------------------------------------------------------------
 
     def statistics(self) -> dict[str, Any]:
         """Role, term, indices and each follower's progress."""

@@ -128,7 +128,7 @@ class EngineBase(SyncObj):
             commandsWaitLeader=False,
         )
 
-    # --- who is who -----------------------------------------------------------------------------
+    # --- who is who -------------------------------------------------------------------------------
 
     @property
     def is_leader(self) -> bool:
@@ -149,7 +149,7 @@ class EngineBase(SyncObj):
     def _is_majority(self, voters: set[str]) -> bool:
         return len(voters.intersection(self.configuration.voters)) >= self.configuration.quorum
 
-    # --- small moves ----------------------------------------------------------------------------
+    # --- small moves ------------------------------------------------------------------------------
 
     def _election_timeout(self) -> float:
         low, high = self.settings.election_min_s, self.settings.election_max_s
@@ -188,7 +188,7 @@ class EngineBase(SyncObj):
             self.removed = False
         self.on_configuration(configuration)
 
-    # --- commands that wait to be appended ------------------------------------------------------
+    # --- commands that wait to be appended --------------------------------------------------------
 
     def enqueue(self, batch: bytes, on_refused: Callable[[Refusal], None]) -> None:
         """Take a command batch into the base's bounded queue, or refuse it."""

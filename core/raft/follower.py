@@ -29,7 +29,7 @@ class FollowerRules(EngineBase):
     _acked_at = -1e9
     _read_round = 0
 
-    # --- following ------------------------------------------------------------------------------
+    # --- following --------------------------------------------------------------------------------
 
     def _step_down(self, term: int) -> None:
         """Follow nobody in `term` (>= the present one) until a leader speaks."""
@@ -67,7 +67,7 @@ class FollowerRules(EngineBase):
         self.heard_at = self._clock.monotonic()
         self.election_deadline = self.heard_at + self._election_timeout()
 
-    # --- AppendEntries --------------------------------------------------------------------------
+    # --- AppendEntries ----------------------------------------------------------------------------
 
     def _on_append(self, peer: str, message: Message) -> None:
         if message["term"] < self.term:
@@ -143,7 +143,7 @@ class FollowerRules(EngineBase):
             or silent_s >= self.settings.heartbeat_s
         )
 
-    # --- answers --------------------------------------------------------------------------------
+    # --- answers ----------------------------------------------------------------------------------
 
     def on_durable(self) -> None:
         """The journal has more on disk: tell the leader, if that is news for it."""

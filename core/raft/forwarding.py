@@ -43,7 +43,7 @@ class Forwarding:
         self._submits: OrderedDict[int, OnRefused] = OrderedDict()
         self._reads: OrderedDict[int, _Read] = OrderedDict()
 
-    # --- this host asks -------------------------------------------------------------------------
+    # --- this host asks ---------------------------------------------------------------------------
 
     def submit(self, leader: str, batch: bytes, on_refused: OnRefused) -> None:
         self._next_id += 1
@@ -84,7 +84,7 @@ class Forwarding:
     def waiting(self) -> bool:
         return bool(self._reads)
 
-    # --- this host is asked ---------------------------------------------------------------------
+    # --- this host is asked -----------------------------------------------------------------------
 
     def on_message(self, peer: str, message: Message) -> None:
         kind, request = message["type"], message.get("id")

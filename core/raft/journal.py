@@ -16,29 +16,22 @@ first index -> term; `config` index -> members.
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 from pysyncobj.journal import Journal as PySyncObjJournal
 
 from quorate.core import codec
 from quorate.core.errors import CorruptStorage, InvariantBroken
 from quorate.core.raft.entries import NO_OP_COMMAND, configuration_of
+from quorate.core.raft.journal_records import BASE_INDEX, HEAD, KEY, REPLACE, recover
+from quorate.core.raft.journal_records import TABLES as TABLES
 from quorate.core.raft.members import Configuration
 from quorate.core.storage.engine import Engine
 
-TABLES = ("log", "meta", "terms", "config")
-BASE_INDEX = 1
-"""PySyncObj's first entry has index 1 and term 0: the empty log's base."""
-
-_HEAD = struct.Struct(">QQQ")
-_KEY = struct.Struct(">Q")
-_VERIFY_TAIL_ENTRIES = 512
 _FIRST_ROWS, _ROWS_MAX = 4, 64
-_REPLACE = "this host must not vote with it; remove it, empty its data folder and add it again"
 
 Entry = tuple[bytes, int, int]
 """(command, index, term), the order PySyncObj uses."""
@@ -78,7 +71,7 @@ class Journal(PySyncObjJournal):
         self.term_seq = 0
         self._recover()
 
-    # --- what is here -----------------------------------------------------------------------------
+    # --- what is here ----------------------------------------------------------------------------
 
     @property
     def last_term(self) -> int:
@@ -93,8 +86,7 @@ class Journal(PySyncObjJournal):
         return self._terms[bisect_right(self._term_starts, index) - 1]
 
     def first_of_term(self, index: int) -> int:
-        """The first index of the run of equal terms that `index` belongs to (conflict hints skip
-        whole terms)."""
+        """The first index of the run of equal terms that `index` belongs to."""
         if index <= self.base_index:
             return self.base_index
         return self._term_starts[bisect_right(self._term_starts, index) - 1]
@@ -131,21 +123,17 @@ class Journal(PySyncObjJournal):
 
     def _from_disk(self, first: int, last: int) -> list[Entry]:
         end = min(last, self._cache_first - 1)
-        rows = self._engine.scan("log", _KEY.pack(first), _KEY.pack(end + 1))
-        if len(rows) != end - first + 1 or rows[0][0] != _KEY.pack(first):
-            raise CorruptStorage(
-                f"the journal misses entries between {first} and {end}; {_REPLACE}"
-            )
-        return [
-            (value[24:], _KEY.unpack(key)[0], _HEAD.unpack_from(value)[0]) for key, value in rows
-        ]
+        rows = self._engine.scan("log", KEY.pack(first), KEY.pack(end + 1))
+        if len(rows) != end - first + 1 or rows[0][0] != KEY.pack(first):
+            raise CorruptStorage(f"the journal misses entries between {first} and {end}; {REPLACE}")
+        return [(value[24:], KEY.unpack(key)[0], HEAD.unpack_from(value)[0]) for key, value in rows]
 
     def configuration_at(self, index: int) -> tuple[int, Configuration]:
         """The newest configuration at or below `index`, with the index it came from."""
         best = max((at for at in self._configurations if at <= index), default=None)
         return (0, Configuration()) if best is None else (best, self._configurations[best])
 
-    # --- PySyncObj's journal ----------------------------------------------------------------------
+    # --- PySyncObj's journal ---------------------------------------------------------------------
 
     def add(self, command: bytes, idx: int, term: int) -> None:
         """Append one entry; `idx` must be the next one."""
@@ -154,15 +142,15 @@ class Journal(PySyncObjJournal):
         previous = self.last_term
         if term < previous:
             raise InvariantBroken(f"entry {idx} of term {term} follows one of term {previous}")
-        head = _HEAD.pack(term, previous, self._stored_commit())
-        self._stage("log", _KEY.pack(idx), head + command)
+        head = HEAD.pack(term, previous, self._stored_commit())
+        self._stage("log", KEY.pack(idx), head + command)
         if term != previous or not self._terms:
-            self._stage("terms", _KEY.pack(idx), _KEY.pack(term))
+            self._stage("terms", KEY.pack(idx), KEY.pack(term))
             self._term_starts.append(idx)
             self._terms.append(term)
         configuration = configuration_of(command)
         if configuration is not None:
-            self._stage("config", _KEY.pack(idx), codec.dumps(configuration.to_wire()))
+            self._stage("config", KEY.pack(idx), codec.dumps(configuration.to_wire()))
             self._configurations[idx] = configuration
         self._cache[idx] = (command, term)
         self._cache_bytes += len(command)
@@ -184,11 +172,7 @@ class Journal(PySyncObjJournal):
     def __len__(self) -> int:
         return self.last_index - self.base_index + 1
 
-    @overload
-    def __getitem__(self, item: int) -> Entry: ...
-    @overload
-    def __getitem__(self, item: slice) -> list[Entry]: ...
-    def __getitem__(self, item: int | slice) -> Entry | list[Entry]:
+    def __getitem__(self, item: int | slice) -> Any:
         if isinstance(item, slice):
             return [self[position] for position in range(*item.indices(len(self)))]
         position = item + len(self) if item < 0 else item
@@ -226,13 +210,10 @@ class Journal(PySyncObjJournal):
     def getVotedForNodeId(self) -> str | None:
         return self._vote
 
-    def onOneSecondTimer(self) -> None:
-        """Nothing: durability does not wait for a timer here."""
+    def onOneSecondTimer(self) -> None: ...
+    def _destroy(self) -> None: ...
 
-    def _destroy(self) -> None:
-        """Nothing: the engine belongs to the host."""
-
-    # --- changes by index -------------------------------------------------------------------------
+    # --- changes by index ------------------------------------------------------------------------
 
     def truncate_from(self, index: int) -> None:
         """Forget entries `index`.. (a conflict with the leader's log). Never below what is known to
@@ -246,7 +227,7 @@ class Journal(PySyncObjJournal):
         for gone in range(index, self.last_index + 1):
             self._forget(gone)
         for table in ("log", "terms", "config"):
-            self._stage(table, _KEY.pack(index), None, kind="cut")
+            self._stage(table, KEY.pack(index), None, kind="cut")
         keep = bisect_right(self._term_starts, index - 1)
         del self._term_starts[keep:], self._terms[keep:]
         self._configurations = {at: c for at, c in self._configurations.items() if at < index}
@@ -257,8 +238,7 @@ class Journal(PySyncObjJournal):
             self._flight.last = min(self._flight.last, self.last_index)
 
     def compact_to(self, index: int) -> None:
-        """Forget entries up to and including `index`, which becomes the base. They must be applied
-        and snapshotted."""
+        """Forget entries up to `index`, the new base. The durable state must contain them."""
         if index <= self.base_index:
             return
         if index > min(self.getRaftCommitIndex(), self.durable_last):
@@ -273,13 +253,13 @@ class Journal(PySyncObjJournal):
         remaining = (self.last_index - index) / max(1, self.last_index - self.base_index)
         self.bytes_since_base = int(self.bytes_since_base * remaining)
         self._set_base(index, term, self.generation)
-        self._stage("log", b"", _KEY.pack(index + 1), kind="drop")
+        self._stage("log", b"", KEY.pack(index + 1), kind="drop")
         keep = bisect_right(self._term_starts, index + 1) - 1
         if keep > 0:
-            self._stage("terms", b"", _KEY.pack(self._term_starts[keep]), kind="drop")
+            self._stage("terms", b"", KEY.pack(self._term_starts[keep]), kind="drop")
             del self._term_starts[:keep], self._terms[:keep]
         if at:
-            self._stage("config", b"", _KEY.pack(at), kind="drop")
+            self._stage("config", b"", KEY.pack(at), kind="drop")
             self._configurations = {i: c for i, c in self._configurations.items() if i >= at}
             self._configurations[at] = configuration
 
@@ -294,7 +274,6 @@ class Journal(PySyncObjJournal):
         """
         if self.term_at(index) == term and index >= self.base_index:
             self._commit = max(self._commit, index)
-            self.generation = generation
             self._set_base(self.base_index, self.base_term, generation)
             self._stage_hard()
             return
@@ -304,7 +283,7 @@ class Journal(PySyncObjJournal):
         for table in ("log", "terms", "config"):
             self._stage(table, b"", None, kind="cut")
         self._configurations = {index: configuration}
-        self._stage("config", _KEY.pack(index), codec.dumps(configuration.to_wire()))
+        self._stage("config", KEY.pack(index), codec.dumps(configuration.to_wire()))
         self.last_index = index
         self._cache_first = index + 1
         self.bytes_since_base = 0
@@ -320,13 +299,13 @@ class Journal(PySyncObjJournal):
         if self._configurations or self.last_index != BASE_INDEX:
             raise InvariantBroken("a log that has a configuration cannot be bootstrapped again")
         self._configurations[BASE_INDEX] = configuration
-        self._stage("config", _KEY.pack(BASE_INDEX), codec.dumps(configuration.to_wire()))
+        self._stage("config", KEY.pack(BASE_INDEX), codec.dumps(configuration.to_wire()))
 
     def set_generation(self, generation: str) -> None:
         """Name the state folder in force, with the next flush."""
         self._set_base(self.base_index, self.base_term, generation)
 
-    # --- persisting -------------------------------------------------------------------------------
+    # --- persisting ------------------------------------------------------------------------------
 
     @property
     def dirty(self) -> bool:
@@ -397,50 +376,18 @@ class Journal(PySyncObjJournal):
             self._cache_first += 1
         self._cache_first = max(self._cache_first, self.base_index + 1)
 
-    # --- recovery ---------------------------------------------------------------------------------
-
     def _recover(self) -> None:
-        base = self._engine.get("meta", b"base")
-        if base is not None:
-            self.base_index, self.base_term, self.generation = _load(base, 3)
-        hard = self._engine.get("meta", b"hard")
-        if hard is not None:
-            self._term, self._vote, self._commit = _load(hard, 3)
-        for key, value in self._engine.scan("terms", b"", None):
-            self._term_starts.append(_KEY.unpack(key)[0])
-            self._terms.append(_KEY.unpack(value)[0])
-        for key, value in self._engine.scan("config", b"", None):
-            self._configurations[_KEY.unpack(key)[0]] = Configuration.from_wire(codec.loads(value))
-        newest = self._engine.last("log")
-        self.last_index = max(self.base_index, _KEY.unpack(newest[0])[0] if newest else 0)
-        self._verify_tail()
-        self._term = max(self._term, self.last_term)
-        self._commit = max(min(self._commit, self.last_index), self.base_index)
-        self.durable_last = self.last_index
+        found = recover(self._engine)
+        self.base_index, self.base_term, self.generation = found.base
+        self._term, self._vote = found.term, found.vote
+        self._term_starts, self._terms = found.term_starts, found.terms
+        self._configurations = found.configurations
+        self.last_index = self.durable_last = found.last_index
+        self._commit = max(min(found.commit, found.chained_to), self.base_index)
         self._cache_first = self.last_index + 1
-
-    def _verify_tail(self) -> None:
-        """Check that the newest entries form one chain; cut what follows a break, refuse a break in
-        committed entries."""
-        first = max(self.base_index + 1, self.last_index - _VERIFY_TAIL_ENTRIES + 1)
-        rows = self._engine.scan("log", _KEY.pack(first), None)
-        expected, previous = first, self.base_term if first == self.base_index + 1 else None
-        chained = True
-        for key, value in rows:
-            index, (term, before, commit) = _KEY.unpack(key)[0], _HEAD.unpack_from(value)
-            self._commit = max(self._commit, commit)
-            chained = chained and index == expected and previous in (None, before)
-            chained = chained and term >= before and self.term_at(index) == term
-            if chained:
-                expected, previous = index + 1, term
-        if expected > self.last_index:
-            return
-        if expected <= self._commit:
-            raise CorruptStorage(
-                f"the journal breaks at entry {expected}, yet entries up to {self._commit} were "
-                f"committed on this disk: {_REPLACE}"
-            )
-        self.truncate_from(expected)
+        if found.chained_to < found.last_index:
+            self.truncate_from(found.chained_to + 1)
+        self._term = max(self._term, self.last_term)
 
     def statistics(self) -> dict[str, Any]:
         return {
@@ -451,12 +398,3 @@ class Journal(PySyncObjJournal):
             "log_bytes": self.bytes_since_base,
             "staged_ops": len(self._staged),
         }
-
-
-def _load(data: bytes, length: int) -> Any:
-    row = codec.loads(data)
-    if not isinstance(row, list) or len(row) != length:  # pyright: ignore[reportUnknownArgumentType]
-        raise CorruptStorage(
-            "a record of the journal's meta table is malformed; this host's data folder is damaged"
-        )
-    return row  # pyright: ignore[reportUnknownVariableType]

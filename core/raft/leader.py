@@ -1,13 +1,12 @@
-"""The leader's side: replication, commit, check-quorum, ReadIndex, membership, hand-over.
+"""The leader's side: replication, commit, check-quorum, ReadIndex.
 
 The base's sender is replaced whole: it cannot pipeline safely (S17), floods while a snapshot is
-made (S16), commits on acknowledgements of any term (S3), never notices that it lost its followers
-for 30 s (S11), and its membership guard is dead code (S4). The law here:
+made (S16), commits on acknowledgements of any term (S3), and never notices that it lost its
+followers for 30 s (S11). The law here:
 
 * only entries on this host's own disk leave it; commit counts what is on the disks of a majority of
   voters, in this term;
-* one message of this term from a majority within `election_max_s`, or the leadership is given up;
-* one membership change at a time, in force from its append, the next one only after its commit.
+* one message of this term from a majority within `election_max_s`, or the leadership is given up.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -16,16 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from quorate.core.errors import (
-    MembershipRefused,
-    NotCommitted,
-    NotLeader,
-    OutcomeUnknown,
     QuorateError,
 )
 from quorate.core.raft.elections import ElectionRules
-from quorate.core.raft.engine_base import FOLLOWER, LEADER
-from quorate.core.raft.entries import pack_configuration
-from quorate.core.raft.members import Change, Configuration, changed
+from quorate.core.raft.engine_base import LEADER
+from quorate.core.raft.members import Configuration
 from quorate.core.raft.outbox import Message
 from quorate.core.raft.progress import Mode, Progress, committed_by
 from quorate.core.raft.reads import ReadDone, ReadRounds
@@ -38,27 +32,20 @@ class LeaderRules(ElectionRules):
 
     term_start = 0
     """The index of the no-op of this leadership."""
-    transfer_target: str | None = None
-    _transfer_deadline = 0.0
-    _told_to_stand = False
     _lead_again_at = 0.0
 
     def __init__(self, **options: object) -> None:
         self.progress: dict[str, Progress] = {}
         self.reads = ReadRounds()
-        self._change_waiters: list[tuple[int, int, Done]] = []
-        self._transfer_waiters: list[Done] = []
-        self._farewells: dict[str, int] = {}
         super().__init__(**options)
 
-    # --- becoming and ceasing -------------------------------------------------------------------
+    # --- becoming and ceasing ---------------------------------------------------------------------
 
     def _SyncObj__onBecomeLeader(self) -> None:
         super()._SyncObj__onBecomeLeader()  # pyright: ignore[reportAttributeAccessIssue]
         self.term_start = self.journal.last_index
         now = self._clock.monotonic()
         self.progress = {}
-        self._farewells = {}
         for peer in self._peers():
             self._watch(peer, now)
 
@@ -78,14 +65,6 @@ class LeaderRules(ElectionRules):
         self.progress = {}
         for done in self.reads.abandon():
             done(None)
-        waiters, self._change_waiters = self._change_waiters, []
-        for _, _, done in waiters:
-            done(
-                OutcomeUnknown(
-                    "the leadership was lost while the change was under way; look at the members"
-                )
-            )
-        self._end_transfer(None)
         self._refuse_waiting()
 
     def _adopt(self, index: int, configuration: Configuration) -> None:
@@ -102,7 +81,7 @@ class LeaderRules(ElectionRules):
         if peer in self.progress:
             self.progress[peer].on_link(up)
 
-    # --- sending --------------------------------------------------------------------------------
+    # --- sending ----------------------------------------------------------------------------------
 
     def replicate(self, now: float) -> None:
         """Say to every follower what it needs to hear now: entries, a newer commit index, a read
@@ -187,7 +166,7 @@ class LeaderRules(ElectionRules):
             if progress.connected and progress.mode is not Mode.SNAPSHOT and progress.next <= base
         ]
 
-    # --- hearing --------------------------------------------------------------------------------
+    # --- hearing ----------------------------------------------------------------------------------
 
     def _on_append_ack(self, peer: str, message: Message) -> None:
         if message["term"] > self.term:
@@ -205,8 +184,7 @@ class LeaderRules(ElectionRules):
             progress.on_rejected(message["rejected"], message["hint"])
         if self.reads.waiting:
             self._confirm_reads()
-        self._say_farewell(peer, progress)
-        self._hand_over(now)
+        self._heard_from(peer, now)
 
     def _on_agreement(self, progress: Progress, match: int, verified: int) -> None:
         if progress.mode is Mode.PROBE and verified > 0:
@@ -227,7 +205,7 @@ class LeaderRules(ElectionRules):
         if index > self.commit_index and self.journal.term_at(index) == self.term:
             self.commit_index = index
             self.journal.setRaftCommitIndex(index)
-            self._changes_committed()
+            self._committed()
 
     def on_durable(self) -> None:
         super().on_durable()
@@ -251,7 +229,7 @@ class LeaderRules(ElectionRules):
         else:
             self.reads.ask(done)
 
-    # --- check-quorum ---------------------------------------------------------------------------
+    # --- check-quorum -----------------------------------------------------------------------------
 
     def _check_quorum(self, now: float) -> None:
         """Give up a leadership that a majority does not answer (the base waits 30 s)."""
@@ -267,153 +245,18 @@ class LeaderRules(ElectionRules):
         if self.role == LEADER:
             self._step_down(self.term)
 
-    # --- membership -----------------------------------------------------------------------------
-
-    def change_members(self, change: Change, done: Done) -> None:
-        """Append the configuration after `change`; `done(None)` once it is committed, `done(error)`
-        if it cannot be."""
-        if self.role != LEADER:
-            done(NotLeader("only the leader changes the members", leader=self.leader))
-            return
-        refusal = self._change_refusal()
-        if refusal is not None:
-            done(MembershipRefused(refusal))
-            return
-        try:
-            configuration = changed(self.configuration, change)
-        except MembershipRefused as error:
-            done(error)
-            return
-        index = self.journal.last_index + 1
-        if change.kind == "remove" and change.id in self.progress:
-            self._farewells[change.id] = index
-        self._change_waiters.append((index, self.term, done))
-        self.journal.add(pack_configuration(configuration), index, self.term)
-        self._adopt(index, configuration)
-
-    def _change_refusal(self) -> str | None:
-        """Why no membership change may start now (S4: the base's guard for this is never armed)."""
-        if self.commit_index < self.term_start:
-            return "this leader has not committed an entry of its term yet; retry in a moment"
-        if self.configuration_index > self.commit_index:
-            return "another membership change is not committed yet; retry when it is"
-        if self.transfer_target is not None:
-            return "the leadership is being transferred; retry with the new leader"
-        return None
-
-    def _changes_committed(self) -> None:
-        ready = [waiter for waiter in self._change_waiters if waiter[0] <= self.commit_index]
-        self._change_waiters = [
-            waiter for waiter in self._change_waiters if waiter[0] > self.commit_index
-        ]
-        for _, _, done in ready:
-            done(None)
-
-    def _say_farewell(self, peer: str, progress: Progress) -> None:
-        """Tell a removed host that it is out, once the removal is committed, and stop speaking to
-        it."""
-        index = self._farewells.get(peer)
-        if index is not None and self.commit_index >= index:
-            self._send(peer, {"type": "removed", "term": self.term, "index": index})
-            del self._farewells[peer]
-            del self.progress[peer]
-
-    def _promote_staging(self, now: float) -> None:
-        """Make voters of staging members that have caught up."""
-        for member in self.configuration.members:
-            progress = self.progress.get(member.id)
-            if member.role != "staging" or progress is None or progress.mode is not Mode.REPLICATE:
-                continue
-            lag = self.journal.last_index - progress.match
-            alive = now - progress.heard_at < self.settings.election_min_s
-            if (
-                alive
-                and lag <= self.settings.staging_lag_entries_max
-                and self._change_refusal() is None
-            ):
-                self.change_members(Change("promote", member.id), lambda _: None)
-                return
-
-    def _leave_if_removed(self, now: float) -> None:
-        """A leader that removed itself leads until that is committed, then hands over."""
-        if self.host_id in self.configuration or self.configuration_index > self.commit_index:
-            return
-        best = max(self.configuration.voters, key=lambda voter: self.progress[voter].match)
-        self._send(best, {"type": "timeout_now", "term": self.term})
-        self.removed = True
-        self._step_down(self.term)
-
-    # --- leadership transfer --------------------------------------------------------------------
-
-    def transfer(self, target: str | None, done: Done) -> None:
-        """Hand the leadership to `target` (or to the voter that is furthest); `done(None)` when
-        another host leads."""
-        if self.role != LEADER:
-            done(NotLeader("only the leader can hand the leadership over", leader=self.leader))
-            return
-        others = [voter for voter in self.configuration.voters if voter != self.host_id]
-        candidates = [peer for peer in others if self.progress[peer].connected]
-        if target == self.host_id:
-            done(None)
-            return
-        if target is not None and target not in others:
-            done(
-                MembershipRefused(
-                    f"{target!r} cannot lead: voters are {', '.join(self.configuration.voters)}"
-                )
-            )
-            return
-        if target is None:
-            target = max(candidates, key=lambda peer: self.progress[peer].match, default=None)
-        if target is None or target not in candidates:
-            done(
-                NotCommitted(
-                    f"the leadership cannot go to {target or 'anybody'}: no link to it",
-                    leader=self.host_id,
-                )
-            )
-            return
-        self._end_transfer(
-            NotCommitted("another leadership transfer was asked for", leader=self.host_id)
-        )
-        self.transfer_target = target
-        self._told_to_stand = False
-        self._transfer_deadline = self._clock.monotonic() + self.settings.transfer_timeout_s
-        self._transfer_waiters.append(done)
-        self._hand_over(self._clock.monotonic())
-
-    def _hand_over(self, now: float) -> None:
-        """Tell the target to stand once it holds our whole log; take commands again when it takes
-        too long."""
-        target = self.transfer_target
-        if target is None:
-            return
-        if now >= self._transfer_deadline or target not in self.progress:
-            self._end_transfer(
-                NotCommitted(f"{target} did not take over in time", leader=self.host_id)
-            )
-        elif not self._told_to_stand and self.progress[target].match == self.journal.last_index:
-            self._told_to_stand = True
-            self._send(target, {"type": "timeout_now", "term": self.term})
-
-    def _end_transfer(self, error: QuorateError | None) -> None:
-        self.transfer_target = None
-        waiters, self._transfer_waiters = self._transfer_waiters, []
-        for done in waiters:
-            done(error)
-
-    # --- the leader's part of a turn ------------------------------------------------------------
+    # --- the leader's part of a turn --------------------------------------------------------------
 
     def _lead(self, now: float) -> None:
         """What only time makes necessary; a busy leader need not ask for it in every turn."""
-        if now < self._lead_again_at and self.transfer_target is None and not self.storage_full:
-            return
-        self._lead_again_at = now + self.settings.heartbeat_s / 4
-        self._check_quorum(now)
-        if self.role == LEADER:
-            self._hand_over(now)
-            self._promote_staging(now)
-            self._leave_if_removed(now)
-        if self.storage_full and self.role == LEADER:
+        if self.storage_full:
             self._step_down(self.term)
-        assert self.role in (FOLLOWER, LEADER)
+        elif now >= self._lead_again_at:
+            self._lead_again_at = now + self.settings.heartbeat_s / 4
+            self._check_quorum(now)
+
+    def _committed(self) -> None:
+        """The commit index moved (for `handover.py` and `membership.py`)."""
+
+    def _heard_from(self, peer: str, now: float) -> None:
+        """A follower answered (for `handover.py` and `membership.py`)."""

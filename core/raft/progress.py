@@ -60,7 +60,7 @@ class Progress:
     in_flight_bytes: int = 0
     transfer: Transfer | None = None
 
-    # --- may something leave? -------------------------------------------------------------------
+    # --- may something leave? ---------------------------------------------------------------------
 
     def may_send(self, now: float, retry_s: float, messages_max: int, bytes_max: int) -> bool:
         """Whether an append message with entries may leave now."""
@@ -81,7 +81,7 @@ class Progress:
             self.in_flight_bytes += size
             self.next = last + 1
 
-    # --- answers --------------------------------------------------------------------------------
+    # --- answers ----------------------------------------------------------------------------------
 
     def on_match(self, match: int) -> bool:
         """Everything up to `match` is on its disk. True when that is news."""
@@ -111,7 +111,7 @@ class Progress:
         self.probing_since = None
         return True
 
-    # --- transitions ----------------------------------------------------------------------------
+    # --- transitions ------------------------------------------------------------------------------
 
     def become_probe(self) -> None:
         self.mode = Mode.PROBE

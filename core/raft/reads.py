@@ -7,8 +7,11 @@ term. One round serves every read that waits for it.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable
+from itertools import count
+from typing import Any
 
 ReadDone = Callable[[int | None], None]
 """Called with the read point, or None when the leadership was lost before it was confirmed."""
@@ -56,3 +59,24 @@ class ReadRounds:
         self._waiting.clear()
         self._gathering = []
         return lost
+
+
+class ReadPoints:
+    """Confirmed reads that wait until this host has applied their read point."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, int, Callable[..., Any]]] = []
+        self._order = count()
+
+    def wait(self, index: int, done: Callable[..., Any]) -> None:
+        heapq.heappush(self._waiting, (index, next(self._order), done))
+
+    def reached(self, applied_index: int) -> list[Callable[..., Any]]:
+        """The reads whose point is applied, oldest point first; they wait no longer."""
+        ready: list[Callable[..., Any]] = []
+        while self._waiting and self._waiting[0][0] <= applied_index:
+            ready.append(heapq.heappop(self._waiting)[2])
+        return ready
+
+    def __len__(self) -> int:
+        return len(self._waiting)
