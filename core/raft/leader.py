@@ -254,6 +254,8 @@ class LeaderRules(ElectionRules):
         elif now >= self._lead_again_at:
             self._lead_again_at = now + self.settings.heartbeat_s / 4
             self._check_quorum(now)
+            if self.reads.waiting:  # a configuration with fewer voters may confirm by itself
+                self._confirm_reads()
 
     def _committed(self) -> None:
         """The commit index moved (for `handover.py` and `membership.py`)."""

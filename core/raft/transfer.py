@@ -34,6 +34,7 @@ class SnapshotSender:
         self._exporting = False
         self.error: Exception | None = None
         self.sent_count = 0
+        self._export_again_at = -1e9
         self._failed_at: dict[str, float] = {}
 
     def pump(self, now: float) -> None:
@@ -58,7 +59,7 @@ class SnapshotSender:
         snapshot = self._state.latest()
         journal = self._engine.journal
         if snapshot is None or snapshot.index < journal.base_index:
-            self._export()
+            self._export(now)
             return
         for peer in peers:
             if now - self._failed_at.get(peer, -1e9) < FAILED_TRANSFER_PAUSE_S:
@@ -67,10 +68,11 @@ class SnapshotSender:
             self._engine.progress[peer].become_snapshot(transfer)
             self.sent_count += 1
 
-    def _export(self) -> None:
-        if self._exporting:
+    def _export(self, now: float) -> None:
+        if self._exporting or now < self._export_again_at:
             return
         self._exporting = True
+        self._export_again_at = now + FAILED_TRANSFER_PAUSE_S
 
         def exported(error: Exception | None) -> None:
             self._exporting = False
