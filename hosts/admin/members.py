@@ -15,7 +15,9 @@ ROLES = ("voter", "learner")
 
 async def listed(request: web.Request) -> web.Response:
     only(request)
-    return ok(to_json({"members": await port_of(request).members()}))
+    port = port_of(request)
+    members = [{**m, "admin": port.admin_address_of(m["id"])} for m in await port.members()]
+    return ok(to_json({"leader": port.status().get("leader"), "members": members}))
 
 
 async def add(request: web.Request) -> web.Response:

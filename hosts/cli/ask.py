@@ -41,7 +41,7 @@ async def elections(args: argparse.Namespace, client: AdminClient) -> Answer:
 async def member(args: argparse.Namespace, client: AdminClient) -> Answer:
     if args.verb == "list":
         body = await client.ask("GET", "/v1/members")
-        return body, tables.members(body["members"])
+        return body, tables.members(body["members"], body["leader"])
     if args.verb == "remove":
         body = await client.ask("DELETE", f"/v1/members/{args.id}")
         return body, f"{args.id} is removed"

@@ -69,15 +69,19 @@ def things(rows: Sequence[Mapping[str, Any]], empty: str) -> str:
 
 
 def reachability(body: Mapping[str, Any]) -> str:
-    """Who reaches whom: a row per pair, with what is known of the link."""
+    """Who reaches whom: a row per ordered pair. A host that did not answer has one row that says
+    so."""
     rows: list[tuple[object, ...]] = []
     for source, links in body.items():
         if not isinstance(links, Mapping):
-            rows.append((source, None, _cell(links)))
+            rows.append((source, None, None, None, None, links))
             continue
-        for target, about in cast("Mapping[str, Any]", links).items():
-            rows.append((source, target, _cell(about)))
-    return table(("FROM", "TO", "LINK"), rows)
+        for target, about in cast("Mapping[str, Mapping[str, Any]]", links).items():
+            reaches = "yes" if about.get("connected") else "no"
+            heard = "yes" if about.get("inbound") else "no"
+            rtt_ms, problem = about.get("rtt_ms"), about.get("problem") or ""
+            rows.append((source, target, reaches, heard, rtt_ms, problem))
+    return table(("FROM", "TO", "REACHES", "IS REACHED", "RTT_MS", "PROBLEM"), rows)
 
 
 def event(kind: str, data: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ from quorate.hosts.demo.view import Audience, audience
 ELECTION_MAX_S = 15.0
 CATCH_UP_MAX_S = 30.0
 AFTER_S = 2.0
+WRITERS = 128
+"""Per host, each with one write on its way: the load is as full as the machine makes it."""
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -30,7 +32,7 @@ async def run(args: argparse.Namespace) -> int:
     folder = Path(args.data) if args.data else Path(tempfile.mkdtemp(prefix="quorate-demo-"))
     shown = audience("none" if args.json else "plain" if args.plain else "auto")
     try:
-        async with Arena(folder, admin=True) as arena:
+        async with Arena(folder, writers=WRITERS, admin=True) as arena:
             figures = await story(arena, shown, args.seconds)
     finally:
         shown.close()

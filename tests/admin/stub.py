@@ -58,7 +58,7 @@ class StubPort:
         return {"b": "127.0.0.1:7502"}.get(host_id)
 
     async def reachability(self, timeout_s: float) -> dict[str, Any]:
-        return {"a": {"b": {"reachable": True, "rtt_ms": 0.2}}}
+        return {"a": {"b": {"connected": True, "rtt_ms": 0.2}}, "b": "unknown: no answer"}
 
     async def _ordered(self, *call: Any) -> None:
         self.calls.append(call)
