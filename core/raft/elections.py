@@ -46,6 +46,10 @@ class ElectionRules(FollowerRules):
         self._ask("pre_vote", self.term + 1)
         self._count_pre_votes()
 
+    def _follow(self, leader: str, term: int) -> None:
+        super()._follow(leader, term)
+        self._pre_votes = set()  # a late answer must not depose the leader that came meanwhile
+
     def _ask(self, kind: str, term: int) -> None:
         for voter in self.configuration.voters:
             if voter != self.host_id:
