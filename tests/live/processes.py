@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,22 +93,31 @@ def answer(*words: str) -> Any:
     return json.loads(done.stdout)
 
 
-def words_of(host_id: str, folder: Path, addresses: dict[str, str], *more: str) -> list[str]:
+def words_of(
+    host_id: str,
+    folder: Path,
+    addresses: dict[str, str],
+    *,
+    auth: Sequence[str] = ("--secret", SECRET),
+) -> list[str]:
     """The options of one host of a cluster on loopback."""
     words = ["--id", host_id, "--data", str(folder / host_id), "--listen", addresses[host_id]]
     for peer, address in addresses.items():
         words += ["--peer", f"{peer}={address}"]
-    return [*words, "--secret", SECRET, "--admin", "127.0.0.1:0", *more]
+    return [*words, *auth, "--admin", "127.0.0.1:0"]
 
 
 @contextmanager
-def cluster(folder: Path, *host_ids: str) -> Iterator[dict[str, HostProcess]]:
-    """Host processes by id, with a leader."""
+def cluster(
+    folder: Path, *host_ids: str, auth: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[dict[str, HostProcess]]:
+    """Host processes by id, with a leader. `auth`: options per host instead of a shared secret."""
     addresses = dict(zip(host_ids, free_addresses(len(host_ids)), strict=True))
     hosts: dict[str, HostProcess] = {}
     try:
         for host_id in host_ids:
-            words = words_of(host_id, folder, addresses)
+            given = ("--secret", SECRET) if auth is None else auth[host_id]
+            words = words_of(host_id, folder, addresses, auth=given)
             hosts[host_id] = HostProcess(words, folder / f"{host_id}.log")
         wait_for_leader(hosts)
         yield hosts

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
-from quorate.hosts.demo.workers import child_environment
-from tests.live.processes import answer, cluster, quorate, wait_for_leader
+from quorate.core.wire.auth import MutualTls
+from quorate.core.wire.tls import dev_certificates
+from quorate.hosts.demo.workers import child_environment, free_addresses
+from tests.live.processes import (
+    SECRET,
+    HostProcess,
+    answer,
+    cluster,
+    quorate,
+    wait_for_leader,
+    words_of,
+)
 
 
 def test_a_person_works_with_three_hosts(tmp_path: Path) -> None:
@@ -69,9 +82,6 @@ def test_a_person_works_with_three_hosts(tmp_path: Path) -> None:
 
 
 def test_a_new_host_joins_a_running_cluster_and_leaves_it(tmp_path: Path) -> None:
-    from quorate.hosts.demo.workers import free_addresses
-    from tests.live.processes import SECRET, HostProcess
-
     with cluster(tmp_path, "a", "b", "c") as hosts:
         a = hosts["a"].admin
         answer("kv", "put", "k", "1", "--admin", a)
@@ -93,6 +103,44 @@ def test_a_new_host_joins_a_running_cluster_and_leaves_it(tmp_path: Path) -> Non
         answer("member", "remove", "d", "--admin", a, "--timeout", "20")
         members = answer("member", "list", "--admin", a)["members"]
         assert {member["id"] for member in members} == {*"abc"}
+
+
+def test_hosts_meet_by_certificate_and_a_stranger_is_kept_out(tmp_path: Path) -> None:
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "other").mkdir()
+    own = {name: tls_words(files) for name, files in certificates(tmp_path / "tls", "abc")}
+    foreign = {name: tls_words(files) for name, files in certificates(tmp_path / "other", "c")}
+    with cluster(tmp_path, "a", "b", "c", auth=own) as hosts:
+        a = hosts["a"].admin
+        answer("kv", "put", "k", "1", "--admin", a)
+        assert answer("kv", "get", "k", "--admin", hosts["c"].admin)["value"] == 1
+        addresses = {name: str(host.ready["listen"]) for name, host in hosts.items()}
+        assert hosts.pop("c").stop() == 0
+        shutil.rmtree(tmp_path / "c")
+        words = words_of("c", tmp_path, addresses, auth=foreign["c"])
+        hosts["stranger"] = HostProcess(words, tmp_path / "stranger.log")
+        answer("kv", "put", "k", "2", "--admin", a)
+        end = time.monotonic() + 10
+        while "certificate" not in (said := link(a)["problem"].lower()):
+            assert time.monotonic() < end, said
+            time.sleep(0.1)
+        assert link(a)["connected"] is False
+        stranger = answer("status", "--admin", hosts["stranger"].admin)
+        assert stranger["leader"] is None
+        assert stranger["commit_index"] <= 1
+
+
+def link(admin: str) -> dict[str, Any]:
+    """What `a` knows of its link to `c`."""
+    return dict(answer("reachability", "--admin", admin)["a"]["c"])
+
+
+def certificates(folder: Path, names: str) -> list[tuple[str, MutualTls]]:
+    return list(dev_certificates(folder, list(names)).items())
+
+
+def tls_words(files: MutualTls) -> list[str]:
+    return ["--tls-cert", str(files.cert), "--tls-key", str(files.key), "--tls-ca", str(files.ca)]
 
 
 def test_the_demonstration_loses_nothing_and_prints_its_figures(tmp_path: Path) -> None:
