@@ -27,17 +27,23 @@ class Copier:
     def __init__(self, env: lmdb.Environment) -> None:
         self._env = env
         self._threads: list[Thread] = []
+        self._running = 0
 
     @property
     def busy(self) -> bool:
-        return any(thread.is_alive() for thread in self._threads)
+        return self._running > 0
 
     def start(self, path: Path, reply: CopyReply) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         work = (path, self._env.begin(), reply)
         thread = Thread(target=self._run, args=work, name=f"copy {path.name}", daemon=True)
         self._threads.append(thread)
+        self._running += 1
         thread.start()
+
+    def ended(self) -> None:
+        """The owning thread has heard of the end of one copy."""
+        self._running -= 1
 
     def wait(self) -> None:
         for thread in self._threads:

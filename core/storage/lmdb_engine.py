@@ -12,10 +12,9 @@ both back -> `done`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import lmdb
 
@@ -25,22 +24,18 @@ from quorate.core.errors import (
     Stopped,
     StorageFailed,
     StorageFull,
-    UsageError,
 )
+from quorate.core.storage.answers import Answers, Post
 from quorate.core.storage.committer import Committer, Reply, Transaction
 from quorate.core.storage.copier import Copier
 from quorate.core.storage.engine import Done, Record
 from quorate.core.storage.faults import NO_FAULTS, StorageFaults
 from quorate.core.storage.folder import free_bytes
 from quorate.core.storage.lmdb_errors import explain, map_is_full
+from quorate.core.storage.lmdb_map import LmdbMap
 from quorate.core.storage.lmdb_open import open_store
 from quorate.core.storage.lmdb_reader import LmdbReader
-from quorate.core.storage.lmdb_writer import LmdbWriter
-
-Post = Callable[[Callable[[], object]], object]
-"""Runs a callback soon on the owning thread; callable from any thread
-(`loop.call_soon_threadsafe`).
-"""
+from quorate.core.storage.lmdb_writer import LmdbWriter, Op
 
 CallLater = Callable[[float, Callable[[], object]], object]
 """Runs a callback on the owning thread after some seconds (`loop.call_later`)."""
@@ -49,6 +44,7 @@ GIB = 1 << 30
 
 _HAND_OVER_S = 0.0005
 _WATCH_S = 0.001
+_FREED_AT_ONCE = 2000
 
 
 class LmdbEngine:
@@ -77,9 +73,7 @@ class LmdbEngine:
         faults: StorageFaults = NO_FAULTS,
     ) -> None:
         self.path = Path(path)
-        self._post = post
         self._call_later = call_later
-        self._map_size_max_bytes = map_size_max_bytes
         self._low_space_bytes = low_space_bytes
         store = open_store(
             self.path,
@@ -89,20 +83,19 @@ class LmdbEngine:
             map_size_bytes=min(map_size_bytes, map_size_max_bytes),
         )
         self._store = store
-        self._map_size_bytes = store.env.info()["map_size"]
-        self._page_bytes = store.env.stat()["psize"]
+        self._map = LmdbMap(store.env, map_size_max_bytes)
         self._reader = LmdbReader(store.env, store.tables, self.path)
         self._copier = Copier(store.env)
         self._committer = Committer(store.env, faults, name=f"storage {self.path.name}")
         self._writer: LmdbWriter | None = None
         self._refusal: QuorateError | None = None
         self._in_flight: tuple[LmdbWriter, Done] | None = None
-        self._answers: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._answers = Answers(post)
         self._commit_id = 0
         self._watched = False
         self._waiting: list[Callable[[], object]] = []
         self._after_copy: list[Callable[[], None]] = []
-        self._counts = {"commits": 0, "records": 0, "bytes": 0, "grown": 0, "replays": 0, "full": 0}
+        self._counts = {"commits": 0, "records": 0, "bytes": 0, "replays": 0, "full": 0}
         self._closed = False
         try:
             self._writer = LmdbWriter(store.tables, self._begin_blocking())
@@ -117,18 +110,18 @@ class LmdbEngine:
 
     def when_writable(self, callback: Callable[[], object]) -> None:
         if self._writer is not None:
-            self._soon(callback)
+            self._answers.soon(callback)
         elif self._refusal is None:
             self._waiting.append(callback)
 
     def commit(self, done: Done) -> None:
         if self._refusal is not None:
-            self._soon(partial(done, self._refusal))
+            self._answers.soon(partial(done, self._refusal))
             return
         writer = self._take_writer()
         if not writer.ops:
             self._writer = writer
-            self._soon(partial(done, None))
+            self._answers.soon(partial(done, None))
             return
         self._in_flight = (writer, done)
         self._submit(writer)
@@ -137,7 +130,7 @@ class LmdbEngine:
         if self._refusal is not None:
             raise self._refusal
         while self._in_flight is not None:
-            self._answers.get()()
+            self._answers.wait()
         outcomes: list[Exception | None] = []
         if self._refusal is not None:
             raise self._refusal
@@ -148,7 +141,7 @@ class LmdbEngine:
         self._in_flight = (writer, outcomes.append)
         self._submit(writer)
         while not outcomes:
-            self._answers.get()()
+            self._answers.wait()
         if outcomes[0] is not None:
             raise outcomes[0]
 
@@ -161,13 +154,10 @@ class LmdbEngine:
         if self._in_flight is None:
             return
         self._committer.let_start(_HAND_OVER_S)
-        if self._answers.empty():
-            if self._store.env.info()["last_txnid"] < self._commit_id:
-                return
-            with suppress(Empty):
-                self._answers.get(timeout=_HAND_OVER_S)()
-        else:
-            self._collect()
+        if self._answers.take():
+            return
+        if self._store.env.info()["last_txnid"] >= self._commit_id:
+            self._answers.wait(_HAND_OVER_S)
 
     def _take_writer(self) -> LmdbWriter:
         writer = self._writer
@@ -210,7 +200,12 @@ class LmdbEngine:
         self._counts["commits"] += 1
         self._counts["records"] += len(writer.ops)
         self._counts["bytes"] += writer.bytes
-        if fresh is not None and self._refusal is None and self._should_grow():
+        if (
+            fresh is not None
+            and self._refusal is None
+            and not self._copier.busy
+            and self._map.is_half_used()
+        ):
             self._committer.abort(fresh, self._answer(self._grow_and_finish))
             return
         self._finish(None, fresh)
@@ -221,7 +216,7 @@ class LmdbEngine:
             self._finish(self._refusal, None)
         elif self._copier.busy:
             self._after_copy.append(partial(self._replay, None, None))
-        elif self._grow():
+        elif self._map.grow():
             self._counts["replays"] += 1
             self._committer.begin(self._answer(self._replay_onto))
         else:
@@ -237,7 +232,7 @@ class LmdbEngine:
 
     def _grow_and_finish(self, error: BaseException | None, fresh: Transaction | None) -> None:
         if self._refusal is None:
-            self._grow()
+            self._map.grow()
             self._committer.begin(self._answer(self._finish_begun))
         else:
             self._finish(None, None)
@@ -254,8 +249,10 @@ class LmdbEngine:
         """The one place where a commit ends: the next writer is there, then `done` hears the
         outcome.
         """
-        done = self._current()[1]
+        writer, done = self._current()
         self._in_flight = None
+        if len(writer.ops) > _FREED_AT_ONCE and self._answers.has_loop:
+            self._answers.soon(partial(self._free_slowly, writer.ops))
         if isinstance(outcome, StorageFailed):
             self._become(outcome)
         elif isinstance(outcome, StorageFull):
@@ -269,7 +266,13 @@ class LmdbEngine:
         if self._writer is not None and self._waiting:
             waiting, self._waiting = self._waiting, []
             for callback in waiting:
-                self._soon(callback)
+                self._answers.soon(callback)
+
+    def _free_slowly(self, ops: list[Op]) -> None:
+        """Freeing the memory of a large transaction at once would stall the owning thread."""
+        del ops[-_FREED_AT_ONCE:]
+        if ops:
+            self._answers.soon(partial(self._free_slowly, ops))
 
     def _current(self) -> tuple[LmdbWriter, Done]:
         if self._in_flight is None:
@@ -288,34 +291,6 @@ class LmdbEngine:
             f"no write transaction can begin on the store in {self.path} ({error or 'unknown'}): "
             "check the disk, then start this host again"
         )
-
-    # --- the map ----------------------------------------------------------------------------------
-
-    def _should_grow(self) -> bool:
-        if self._map_size_bytes >= self._map_size_max_bytes or self._copier.busy:
-            return False
-        return 2 * self.used_bytes() > self._map_size_bytes
-
-    def _grow(self) -> bool:
-        """Doubles the map, if it may. Only while no write transaction and no copy is open: readers
-        are never open here.
-        """
-        if self._map_size_bytes >= self._map_size_max_bytes:
-            return False
-        wanted = min(2 * self._map_size_bytes, self._map_size_max_bytes)
-        try:
-            self._store.env.set_mapsize(wanted)
-        except lmdb.Error:
-            return False
-        self._map_size_bytes = wanted
-        self._counts["grown"] += 1
-        return True
-
-    def used_bytes(self) -> int:
-        """The size that the data file has reached, in bytes (pages that were freed count: they are
-        used again).
-        """
-        return (self._store.env.info()["last_pgno"] + 1) * self._page_bytes
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -349,20 +324,21 @@ class LmdbEngine:
 
     def copy_to(self, path: Path, done: Done) -> None:
         if self._refusal is not None:
-            self._soon(partial(done, self._refusal))
+            self._answers.soon(partial(done, self._refusal))
             return
 
         def reply(error: BaseException | None) -> None:
-            self._answers.put(partial(self._copied, path, done, error))
-            self._knock()
+            self._answers.leave(partial(self._copied, path, done, error))
 
         try:
             self._copier.start(path, reply)
         except lmdb.Error as error:
-            reply(error)
+            self._answers.soon(partial(done, explain(error, path.parent, 0)))
 
     def _copied(self, path: Path, done: Done, error: BaseException | None) -> None:
-        done(None if error is None else explain(error, path.parent, self.used_bytes()))
+        self._copier.ended()
+        wanted_bytes = path.stat().st_size if path.exists() else 0
+        done(None if error is None else explain(error, path.parent, wanted_bytes))
         waiting, self._after_copy = self._after_copy, []
         for callback in waiting:
             callback()
@@ -379,8 +355,9 @@ class LmdbEngine:
             **self._counts,
             "state": "ready" if self._refusal is None else "closed" if closed else "failed",
             "in_flight": self._in_flight is not None,
-            "used_bytes": 0 if closed else self.used_bytes(),
-            "map_size_bytes": self._map_size_bytes,
+            "used_bytes": 0 if closed else self._map.used_bytes(),
+            "grown": self._map.grown,
+            "map_size_bytes": self._map.size_bytes,
             "free_bytes": free,
             "space_low": free < self._low_space_bytes,
         }
@@ -405,26 +382,5 @@ class LmdbEngine:
         return fresh
 
     def _answer(self, then: Callable[[BaseException | None, Transaction | None], None]) -> Reply:
-        """What the storage thread calls: leaves the answer and knocks."""
-
-        def reply(error: BaseException | None, fresh: Transaction | None) -> None:
-            self._answers.put(partial(then, error, fresh))
-            self._knock()
-
-        return reply
-
-    def _knock(self) -> None:
-        """A loop that is closed meanwhile no longer wants to know."""
-        if self._post is not None:
-            with suppress(RuntimeError):
-                self._post(self._collect)
-
-    def _collect(self) -> None:
-        """Runs one answer, unless `poll` or `commit_blocking` was faster."""
-        with suppress(Empty):
-            self._answers.get_nowait()()
-
-    def _soon(self, callback: Callable[[], object]) -> None:
-        if self._post is None:
-            raise UsageError("this store was opened without `post`: use commit_blocking()")
-        self._post(callback)
+        """What the storage thread calls when it is done."""
+        return lambda error, fresh: self._answers.leave(partial(then, error, fresh))

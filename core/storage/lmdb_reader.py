@@ -65,16 +65,17 @@ class LmdbReader:
         try:
             with self._begin() as transaction, transaction.cursor(db=database) as cursor:
                 more = _seek_back(cursor, stop) if reverse else cursor.set_range(start)
-                while more and left != 0:
-                    key, record = cursor.item()
-                    if (key < start) if reverse else (stop is not None and key >= stop):
+                if not more:
+                    return found
+                for key, record in cursor.iterprev() if reverse else cursor.iternext():
+                    past = key < start if reverse else stop is not None and key >= stop
+                    if past or left == 0:
                         break
                     value = unseal(seed, key, record)
                     if value is None:
                         raise self._corrupt(table, key)
                     found.append((key, value))
                     left -= 1
-                    more = cursor.prev() if reverse else cursor.next()
         except lmdb.Error as error:
             raise self._broken(table, error, start) from error
         return found

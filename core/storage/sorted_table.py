@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 V = TypeVar("V")
 
-_INSERT_ONE_BY_ONE_MAX = 16
+_INSERTED_KEYS_MAX = 16
 
 
 class SortedTable(Generic[V]):
@@ -56,7 +56,7 @@ class SortedTable(Generic[V]):
         fresh = self._fresh
         if fresh:
             self._fresh = []
-            if len(fresh) <= _INSERT_ONE_BY_ONE_MAX:
+            if len(fresh) <= _INSERTED_KEYS_MAX:
                 for key in fresh:
                     if self._keys and key > self._keys[-1]:
                         self._keys.append(key)

@@ -30,7 +30,9 @@ from quorate.core.errors import (
 from quorate.core.storage.engine import KEY_BYTES_MAX, Done, Engine, Record, Writer, check_record
 from quorate.core.storage.overlay import ABSENT, Entry, Layer, Value, in_chunks, laid_over, living
 
-FLUSH_SLICE_RECORDS = 500
+FLUSH_SLICE_RECORDS = 200
+"""Puts per turn of the loop while flushing: about 0.3 ms, so that no commit waits longer for it."""
+
 FLUSH_RECORDS = 30_000
 FLUSH_BYTES = 16 << 20
 DIRTY_BYTES_MAX = 64 << 20

@@ -1,0 +1,1 @@
+"""The stores: contract, damage, faults, crash images, overlay, snapshots."""
