@@ -27,6 +27,7 @@ from quorate.core.wire.frames import (
 )
 from quorate.core.wire.handshake import (
     NONCE_BYTES,
+    PASSING,
     Acceptor,
     Code,
     Established,
@@ -197,8 +198,12 @@ class Inbound(asyncio.Protocol):
         if self._over:
             return
         self._shared.counters.refuse(refusal.code)
-        log.warning(
-            "connection of %s: %s (%s)", self.peer or self._from, refusal.text, refusal.code
+        log.log(
+            logging.INFO if refusal.code in PASSING else logging.WARNING,
+            "connection of %s: %s (%s)",
+            self.peer or self._from,
+            refusal.text,
+            refusal.code,
         )
         if self._transport is not None:
             self._write(frame(Kind.CLOSE, encode_reason(refusal)))

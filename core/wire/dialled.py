@@ -7,10 +7,11 @@ acceptor sends can reach a message handler.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from quorate.core.wire.frames import FROM_ACCEPTOR, Decoder, Kind, ProtocolError, frame, number_of
 from quorate.core.wire.handshake import (
+    PASSING,
     Code,
     Dialler,
     Established,
@@ -23,9 +24,6 @@ from quorate.core.wire.tls import certified_ids
 
 if TYPE_CHECKING:
     from quorate.core.wire.shared import Shared
-
-PASSING: Final = frozenset({Code.BUSY, Code.CLOSING, Code.CROWDED, Code.DEADLINE, Code.STALE})
-"""Refusals that pass by themselves: not worth an operator's look."""
 
 
 class Owner(Protocol):

@@ -55,6 +55,10 @@ class Code(StrEnum):
     CLOSING = "closing"
 
 
+PASSING: Final = frozenset({Code.BUSY, Code.CLOSING, Code.CROWDED, Code.DEADLINE, Code.STALE})
+"""Refusals that pass by themselves: not worth an operator's look."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """No, and why. Safe to show to the other side: it holds nothing secret of ours."""
