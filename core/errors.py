@@ -3,11 +3,14 @@
 The law of this file: three families and no more.
 
 * `UsageError`       your mistake: the call can never succeed as written; nothing was changed.
-* `Unavailable`      the world: a network, a disk, a missing majority. `outcome` says whether the update happened.
-* `InvariantBroken`  our bug: the host that sees it stops itself rather than go on with a state it cannot trust.
+* `Unavailable`      the world: a network, a disk, a missing majority. `outcome` says whether the
+                     update happened.
+* `InvariantBroken`  our bug: the host that sees it stops itself rather than go on with a state it
+                     cannot trust.
 
-`Refused` errors are answers, not faults: the group decided, and the decision was no (a compare failed, a name is taken,
-a lease is gone). They are raised after the group agreed, so nothing was applied and a retry is safe but pointless.
+`Refused` errors are answers, not faults: the group decided, and the decision was no (a compare
+failed, a name is taken, a lease is gone). They are raised after the group agreed, so nothing was
+applied and a retry is safe but pointless.
 """
 
 from __future__ import annotations
@@ -21,14 +24,16 @@ class QuorateError(Exception):
     """The root of every error that quorate raises on purpose."""
 
     outcome: Outcome = "not_applied"
-    """Whether the update of the failed call happened: `not_applied` (safe to retry), `unknown`, `applied`."""
+    """Whether the update of the failed call happened: `not_applied` (safe to retry), `unknown`,
+    `applied`."""
 
 
-# --- your mistake -----------------------------------------------------------------------------------------------------
+# --- your mistake ---------------------------------------------------------------------------------
 
 
 class UsageError(QuorateError, ValueError):
-    """The call is wrong as written. The text says what, where and what to do; nothing was changed."""
+    """The call is wrong as written. The text says what, where and what to do; nothing was
+    changed."""
 
 
 class LimitExceeded(UsageError):
@@ -43,7 +48,7 @@ class WrongDataFolder(UsageError):
     """The data folder belongs to another host, another cluster, or another file format version."""
 
 
-# --- an answer that is no ---------------------------------------------------------------------------------------------
+# --- an answer that is no -------------------------------------------------------------------------
 
 
 class Refused(QuorateError):
@@ -51,7 +56,8 @@ class Refused(QuorateError):
 
 
 class NameTaken(Refused):
-    """A name is registered already and the conflict policy was `fail`. `holder` is the present registration."""
+    """A name is registered already and the conflict policy was `fail`. `holder` is the present
+    registration."""
 
     def __init__(self, text: str, holder: object = None) -> None:
         super().__init__(text)
@@ -71,7 +77,8 @@ class LockLost(Refused):
 
 
 class Compacted(Refused):
-    """History from the asked revision is gone. Read the present state and watch from `oldest_revision` on."""
+    """History from the asked revision is gone. Read the present state and watch from
+    `oldest_revision` on."""
 
     def __init__(self, text: str, oldest_revision: int = 0) -> None:
         super().__init__(text)
@@ -79,14 +86,16 @@ class Compacted(Refused):
 
 
 class MembershipRefused(Refused):
-    """A membership change cannot start now (another one is running, the member is unknown, a learner lags)."""
+    """A membership change cannot start now (another one is running, the member is unknown, a
+    learner lags)."""
 
 
-# --- the world --------------------------------------------------------------------------------------------------------
+# --- the world ------------------------------------------------------------------------------------
 
 
 class Unavailable(QuorateError):
-    """The world is in the way. `outcome` says whether the update happened; `leader` is a hint where to try."""
+    """The world is in the way. `outcome` says whether the update happened; `leader` is a hint where
+    to try."""
 
     def __init__(
         self, text: str, *, outcome: Outcome = "not_applied", leader: str | None = None
@@ -129,11 +138,13 @@ class RemovedFromCluster(NotCommitted):
 
 
 class Timeout(NotCommitted, TimeoutError):
-    """The deadline passed and the call had no effect (a read, or a command that never left this host)."""
+    """The deadline passed and the call had no effect (a read, or a command that never left this
+    host)."""
 
 
 class OutcomeUnknown(Unavailable, TimeoutError):
-    """The deadline passed, or the host stopped, while the command was on its way: it may be applied, now or later.
+    """The deadline passed, or the host stopped, while the command was on its way: it may be
+    applied, now or later.
 
     Retry only with the same request id (the (session, sequence) pair), or read first.
     """
@@ -143,7 +154,8 @@ class OutcomeUnknown(Unavailable, TimeoutError):
 
 
 class SessionExpired(Unavailable):
-    """The group forgot the client session (too many newer ones). `outcome` is `unknown` for a command sent before."""
+    """The group forgot the client session (too many newer ones). `outcome` is `unknown` for a
+    command sent before."""
 
 
 class StorageFailed(Unavailable):
@@ -151,10 +163,11 @@ class StorageFailed(Unavailable):
 
 
 class CorruptStorage(Unavailable):
-    """A record on disk does not match its checksum or cannot be read; the host refuses to use it."""
+    """A record on disk does not match its checksum or cannot be read; the host refuses to use
+    it."""
 
 
-# --- our bug ----------------------------------------------------------------------------------------------------------
+# --- our bug --------------------------------------------------------------------------------------
 
 
 class InvariantBroken(QuorateError):
