@@ -7,7 +7,7 @@ acceptor sends can reach a message handler.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from quorate.core.wire.frames import FROM_ACCEPTOR, Decoder, Kind, ProtocolError, frame, number_of
 from quorate.core.wire.handshake import (
@@ -24,6 +24,9 @@ from quorate.core.wire.tls import certified_ids
 
 if TYPE_CHECKING:
     from quorate.core.wire.shared import Shared
+
+
+NOTICES_MAX: Final = 16
 
 
 class Owner(Protocol):
@@ -52,6 +55,7 @@ class Dialled(asyncio.Protocol):
         self._established = False
         self._over = False
         self._tell = False
+        self._notices = 0
         self.closed: asyncio.Future[None] = shared.loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,13 +76,10 @@ class Dialled(asyncio.Protocol):
             return
         try:
             for kind, payload in self._decoder.feed(data):
-                if kind == Kind.ACK:
-                    self._link.on_ack(number_of(payload))
-                elif kind == Kind.HANDSHAKE:
+                if kind == Kind.HANDSHAKE:
                     self._on_handshake(payload)
-                elif kind == Kind.NOTICE:
-                    code, text = decode_reason(payload)
-                    self._link.on_trouble(f"{self._link.peer} says: {text} ({code})")
+                elif kind != Kind.CLOSE:
+                    self._after_welcome(kind, payload)
                 else:
                     code, text = decode_reason(payload)
                     self._tell = code not in PASSING
@@ -88,6 +89,18 @@ class Dialled(asyncio.Protocol):
         except ProtocolError as error:
             self._shared.counters.malformed += 1
             self.close(Refusal(Code.MALFORMED, str(error)))
+
+    def _after_welcome(self, kind: int, payload: bytes | bytearray) -> None:
+        if not self._established:
+            raise ProtocolError("an acceptor speaks before it has proven itself")
+        if kind == Kind.ACK:
+            self._link.on_ack(number_of(payload))
+            return
+        self._notices += 1
+        if self._notices > NOTICES_MAX:
+            raise ProtocolError(f"more than {NOTICES_MAX} notices on one connection")
+        code, text = decode_reason(payload)
+        self._link.on_trouble(f"{self._link.peer} says: {text} ({code})")
 
     def _on_handshake(self, payload: bytes | bytearray) -> None:
         for effect in self._handshake.on_payload(payload):

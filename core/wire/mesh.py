@@ -141,6 +141,7 @@ class Mesh:
                 peer.inbound.close(Refusal(Code.CLOSING, "the host is closing"))
         await asyncio.gather(*(peer.link.close() for peer in peers))
         await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.sleep(0)  # let the transports tell that they are closed
 
     @property
     def address(self) -> str | None:
@@ -229,7 +230,8 @@ class Mesh:
         return False
 
     def send_encoded(self, peer: str, message: bytes, lane: Lane = Lane.NORMAL) -> bool:
-        """As `send`, for a message encoded once (`codec.dumps` of a dict) for several peers."""
+        """As `send`, for a message encoded once (`codec.dumps` of a dict) for several peers. A peer
+        that is sent anything but an encoded dict closes the link."""
         link = self._links.get(peer)
         if link is not None and link.send(message, lane):
             return True

@@ -421,3 +421,56 @@ def test_no_secret_means_nobody_is_kept_out_and_a_wrong_one_means_everybody() ->
                     insider.writer.transport.abort()
 
     run(story())
+
+
+def test_a_hostile_acceptor_gets_nothing_and_tells_nothing() -> None:
+    """Somebody else listens where a peer should: the dialler never believes it."""
+
+    async def story() -> None:
+        rng = random.Random(11)
+        source = mutants(rng)
+        replies = [
+            frame(Kind.NOTICE, codec.dumps({"code": "x", "text": "believe me"})),
+            number_frame(Kind.ACK, 1),
+            frame(Kind.HANDSHAKE, codec.dumps({"t": "welcome", "proof": b""})),
+            frame(Kind.MESSAGE, codec.dumps({"evil": 1})),
+        ]
+        served = 0
+        heard = b""
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal served, heard
+            reply = replies[served] if served < len(replies) else next(source)
+            served += 1
+            with suppress(OSError):
+                writer.write(reply)
+                writer.write_eof()
+                heard += await reader.read()
+            writer.transport.abort()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        limits = WireLimits(backoff_min_s=0.001, backoff_max_s=0.001)
+        a = make("a", {"b": f"{host}:{port}"}, limits=limits)
+        async with cluster(a):
+            await until(lambda: served >= 500, "five hundred answers")
+            assert a.heard.ups == a.heard.downs == a.heard.messages == []
+            assert not any("believe me" in text for _peer, text in a.heard.problems)
+            assert not a.is_up("b")
+        server.close()
+        assert b"proof" not in heard  # nobody answered the hello well enough to be shown a proof
+
+    run(story())
+
+
+def test_notices_of_a_peer_are_few() -> None:
+    async def story() -> None:
+        a, b = make("a"), make("b")
+        async with cluster(a, b):
+            inbound: Any = b._peers["a"].inbound
+            for number in range(40):
+                inbound._write(frame(Kind.NOTICE, codec.dumps({"code": "x", "text": str(number)})))
+            await until(lambda: a.heard.downs, "the link is closed on it")
+            assert len(a.heard.problems) <= 17
+
+    run(story())

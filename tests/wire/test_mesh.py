@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from quorate.core import codec
 from quorate.core.errors import ConfigError, InvariantBroken, LimitExceeded
 from quorate.core.wire import Lane, NoAuth, ProtocolError, WireLimits
 from tests.wire.hosts import QUICK, SECRET, Proxy, cluster, connected, make, run, until
@@ -31,6 +32,11 @@ def test_three_hosts_meet_and_messages_arrive_in_order() -> None:
             await until(lambda: a.rtt("b") is not None, "a round trip")
             assert 0 < (a.rtt("b") or 0) < 1
             assert set(a.peers) == {"b", "c"}
+            together = codec.dumps({"for": "both"})
+            assert a.send_encoded("b", together, Lane.URGENT)
+            assert a.send_encoded("c", together)
+            assert not a.send_encoded("z", together)
+            await until(lambda: ("a", {"for": "both"}) in c.heard.messages, "the encoded one")
             assert not a.send("z", {})
             assert not a.send("a", {})
 
