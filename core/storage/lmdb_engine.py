@@ -355,6 +355,7 @@ class LmdbEngine:
             **self._counts,
             "state": "ready" if self._refusal is None else "closed" if closed else "failed",
             "in_flight": self._in_flight is not None,
+            "waiting_for_copy": len(self._after_copy),
             "used_bytes": 0 if closed else self._map.used_bytes(),
             "grown": self._map.grown,
             "map_size_bytes": self._map.size_bytes,

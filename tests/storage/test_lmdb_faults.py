@@ -10,10 +10,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, get_ident
+from typing import Any
 
 import pytest
 
 from quorate.core.errors import StorageFailed, StorageFull
+from quorate.core.storage.copier import Copier
 from quorate.core.storage.faults import SwitchedFaults
 from quorate.core.storage.lmdb_engine import LmdbEngine
 from tests.storage.storage_tools import Bench, ThreadInbox, lmdb_bench
@@ -60,6 +62,35 @@ def test_a_copy_and_growth_do_not_meet(tmp_path: Path) -> None:
     bench.run_until(lambda: len(heard) == 12)
     assert set(heard) == {None}
     assert len(bench.engine.scan("log")) == 12 * 60
+    bench.engine.close()
+
+
+def test_a_commit_that_waits_for_a_copy_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The map may not grow during a copy; the copy's thread lives on a little after it answered."""
+    may_copy, may_end = Event(), Event()
+    usual = Copier._run
+
+    def slow(self: Copier, *work: Any) -> None:
+        may_copy.wait()
+        usual(self, *work)
+        may_end.wait()
+
+    monkeypatch.setattr(Copier, "_run", slow)
+    bench = lmdb_bench(tmp_path / "db", map_size_bytes=MIB)
+    copied: list[Exception | None] = []
+    heard: list[Exception | None] = []
+    bench.engine.copy_to(tmp_path / "copy", copied.append)
+    bench.engine.writer().put("log", b"larger than the map", bytes(3 * MIB))
+    bench.engine.commit(heard.append)
+    while bench.engine.statistics()["waiting_for_copy"] == 0:
+        bench.engine.poll()
+    assert (heard, copied) == ([], [])
+    may_copy.set()
+    bench.run_until(lambda: bool(heard))
+    assert (heard, copied) == ([None], [None])
+    may_end.set()
     bench.engine.close()
 
 
