@@ -20,7 +20,16 @@ from quorate.core.wire import (
     reception,
     twins,
 )
-from tests.wire import hosts, test_codec, test_frames, test_hostile, test_lanes, test_mesh
+from tests.wire import (
+    hosts,
+    test_codec,
+    test_frames,
+    test_hostile,
+    test_insiders,
+    test_lanes,
+    test_links,
+    test_mesh,
+)
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -125,15 +134,15 @@ def never_down(patch: pytest.MonkeyPatch) -> None:
 
 
 STORIES: list[tuple[Plant, Callable[[], object]]] = [
-    (no_twins, test_mesh.test_two_processes_with_one_id_are_found_and_both_are_told),
+    (no_twins, test_links.test_two_processes_with_one_id_are_found_and_both_are_told),
     (
         forget_acks,
-        test_mesh.test_a_one_way_cut_shows_on_both_sides_and_the_good_way_does_not_flap,
+        test_links.test_a_one_way_cut_shows_on_both_sides_and_the_good_way_does_not_flap,
     ),
-    (forget_own_sleep, test_mesh.test_a_host_that_itself_slept_does_not_blame_its_links),
+    (forget_own_sleep, test_links.test_a_host_that_itself_slept_does_not_blame_its_links),
     (
         late_bytes,
-        test_hostile.test_a_connection_of_the_same_process_replaces_the_older_one_and_its_bytes_are_dead,
+        test_insiders.test_a_connection_of_the_same_process_replaces_the_older_one_and_its_bytes_are_dead,
     ),
     (accept_ends, test_mesh.test_running_out_of_descriptors_is_a_pause_and_not_the_end),
     (one_lane, test_mesh.test_an_urgent_message_overtakes_fifty_megabytes),
@@ -144,14 +153,14 @@ STORIES: list[tuple[Plant, Callable[[], object]]] = [
         lambda: test_mesh.test_without_tls_a_host_stays_on_loopback("0.0.0.0:0", hosts.SECRET),
     ),
     (rest_is_lost, test_frames.test_a_trickle_of_bytes_costs_no_more_than_its_length),
-    (unlimited_pieces, test_hostile.test_pieces_that_never_end_are_bounded),
+    (unlimited_pieces, test_insiders.test_pieces_that_never_end_are_bounded),
     (
         values_unseen,
         lambda: test_codec.test_a_value_that_cannot_be_kept_is_refused_with_its_place(
             {1, 2}, "set"
         ),
     ),
-    (acks_unbounded, test_hostile.test_a_peer_that_pings_and_never_reads_is_bounded),
+    (acks_unbounded, test_insiders.test_a_peer_that_pings_and_never_reads_is_bounded),
     (strangers_unbounded, test_hostile.test_slow_strangers_are_few_and_soon_gone),
     (never_down, test_mesh.test_waiting_for_room_ends_when_the_link_goes_down),
 ]
@@ -163,7 +172,7 @@ def test_a_planted_fault_is_found(
 ) -> None:
     monkeypatch.setattr(hosts, "PATIENCE_S", 1.0)
     before = hosts.run
-    for module in (test_mesh, test_hostile):
+    for module in (test_mesh, test_links, test_hostile, test_insiders):
         monkeypatch.setattr(module, "run", lambda coroutine: before(coroutine, 2.0))
     plant(monkeypatch)
     with pytest.raises((AssertionError, TimeoutError, ProtocolError, pytest.fail.Exception)):
