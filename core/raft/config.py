@@ -22,6 +22,8 @@ class RaftConfig:
     link_down_grace_s: float = 0.05
     """A follower whose link to the leader broke waits one to three of these before it asks for pre-
     votes."""
+    commit_notice_s: float = 0.002
+    """A follower nobody waits on hears of a commit with the next entries, or this much later."""
     probe_retry_s: float = 0.3
     """An unanswered probe or snapshot chunk is sent again after this long."""
 

@@ -362,19 +362,15 @@ class RaftDriver:
         """Arrange the next turn that time alone makes necessary."""
         if not self._running:
             return
-        engine, settings = self.engine, self.settings
-        at = (
-            now + settings.heartbeat_s / 2
-            if engine.is_leader
-            else max(engine.election_deadline, now + 0.005)
-        )
-        if (
-            self.forwarding.waiting
-            or self.state.dirty
-            or engine.storage_full
-            or self.journal.flushing
-        ):
+        engine = self.engine
+        at = max(engine.election_deadline, now + 0.005)
+        if engine.is_leader:
+            at = now + self.settings.heartbeat_s / 2
+        busy = self.forwarding.waiting or self.state.dirty or self.journal.flushing
+        if busy or engine.storage_full:
             at = min(at, now + 0.1)
+        if engine.notice_due_at is not None:
+            at = min(at, engine.notice_due_at)
         if self._timer is not None:
             if self._timer_at <= at:
                 return

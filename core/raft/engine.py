@@ -93,6 +93,7 @@ class HardenedRaft(MembershipRules):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._forwarders: set[str] = set()
         self._handlers: dict[str, Callable[[str, Message], None]] = {
             "append": self._on_append,
             "append_ack": self._on_append_ack,
@@ -177,13 +178,17 @@ class HardenedRaft(MembershipRules):
 
     # --- commands ---------------------------------------------------------------------------------
 
-    def submit(self, batch: bytes, on_refused: Callable[[Refusal], None]) -> None:
-        """Take a command batch for the log of this leader, or refuse it at once."""
+    def submit(
+        self, batch: bytes, on_refused: Callable[[Refusal], None], origin: str | None = None
+    ) -> None:
+        """Take a command batch for the log of this leader, from `origin` if it was forwarded."""
         refusal = self._refusal(batch)
         if refusal is not None:
             on_refused(refusal)
-        else:
-            self.enqueue(batch, on_refused)
+            return
+        self.enqueue(batch, on_refused)
+        if origin is not None:
+            self._forwarders.add(origin)
 
     def _refusal(self, batch: bytes) -> Refusal | None:
         if self.removed:
@@ -203,12 +208,12 @@ class HardenedRaft(MembershipRules):
         one larger."""
         if self.transfer_target is not None or self.journal.flushing:
             return
-        while True:
-            taken = self.take_commands(self.settings.entry_bytes_max)
-            if not taken:
-                return
+        while taken := self.take_commands(self.settings.entry_bytes_max):
             command = entries.pack_batches([batch for batch, _ in taken])
             self.journal.add(command, self.journal.last_index + 1, self.term)
+        for peer in self._forwarders:
+            self.is_awaited(peer, self.journal.last_index)
+        self._forwarders.clear()
 
     def on_applied(self, index: int) -> None:
         """An entry was applied: who is left out by the newest configuration is out."""

@@ -113,10 +113,12 @@ class Forwarding:
         def refused(reason: Refusal) -> None:
             self._send(peer, {"type": "submit_refused", "id": request, "reason": reason.value})
 
-        self._engine.submit(batch, refused)
+        self._engine.submit(batch, refused, peer)
 
     def _on_read_index(self, peer: str, request: int) -> None:
         def point(index: int | None) -> None:
+            if index is not None:
+                self._engine.is_awaited(peer, index)
             self._send(peer, {"type": "read_point", "id": request, "index": index})
 
         self._engine.ask_read_point(point)

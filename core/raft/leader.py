@@ -32,6 +32,9 @@ class LeaderRules(ElectionRules):
 
     term_start = 0
     """The index of the no-op of this leadership."""
+    notice_due_at: float | None = None
+    """When a follower is to hear of a commit although nothing else is to be said to it."""
+    _commit_moved_at = 0.0
     _lead_again_at = 0.0
 
     def __init__(self, **options: object) -> None:
@@ -63,6 +66,7 @@ class LeaderRules(ElectionRules):
 
     def _lost_leadership(self) -> None:
         self.progress = {}
+        self.notice_due_at = None
         for done in self.reads.abandon():
             done(None)
         self._refuse_waiting()
@@ -88,6 +92,7 @@ class LeaderRules(ElectionRules):
         round, or that we live."""
         if self.role != LEADER:
             return
+        self.notice_due_at = None
         if self.reads.gathering and self.commit_index >= self.term_start:
             self.reads.start_round(self.commit_index)
             self._confirm_reads()
@@ -124,7 +129,11 @@ class LeaderRules(ElectionRules):
             self._send_append(peer, progress, [], now)
             progress.sent(progress.next - 1, 0, now)
         elif progress.commit_sent < self.commit_index and progress.mode is Mode.REPLICATE:
-            self._send_append(peer, progress, [], now, notice=True)
+            waited_for = progress.commit_sent < progress.awaited_index <= self.commit_index
+            if waited_for or now - self._commit_moved_at >= self.settings.commit_notice_s:
+                self._send_append(peer, progress, [], now, notice=True)
+            else:
+                self.notice_due_at = self._commit_moved_at + self.settings.commit_notice_s
 
     def _send_append(
         self,
@@ -166,6 +175,12 @@ class LeaderRules(ElectionRules):
             if progress.connected and progress.mode is not Mode.SNAPSHOT and progress.next <= base
         ]
 
+    def is_awaited(self, peer: str, index: int) -> None:
+        """A client on `peer` waits until that host has applied `index`."""
+        progress = self.progress.get(peer)
+        if progress is not None:
+            progress.awaited_index = max(progress.awaited_index, index)
+
     # --- hearing ----------------------------------------------------------------------------------
 
     def _on_append_ack(self, peer: str, message: Message) -> None:
@@ -204,6 +219,7 @@ class LeaderRules(ElectionRules):
         index = committed_by(matches)
         if index > self.commit_index and self.journal.term_at(index) == self.term:
             self.commit_index = index
+            self._commit_moved_at = self._clock.monotonic()
             self.journal.setRaftCommitIndex(index)
             self._committed()
 

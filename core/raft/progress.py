@@ -52,6 +52,8 @@ class Progress:
     read_sent: int = 0
     """The newest read round that left for it."""
     commit_sent: int = 0
+    awaited_index: int = 0
+    """Somebody waits until that host has applied this index: its commit is told at once."""
     sent_at: float = -1e9
     probing_since: float | None = None
     """When the unanswered probe left, or None when a probe may leave."""
