@@ -365,7 +365,7 @@ class RaftDriver:
         engine = self.engine
         at = max(engine.election_deadline, now + 0.005)
         if engine.is_leader:
-            at = now + self.settings.heartbeat_s / 2
+            at = max(engine.heartbeat_due_at, now + 0.001)
         busy = self.forwarding.waiting or self.state.dirty or self.journal.flushing
         if busy or engine.storage_full:
             at = min(at, now + 0.1)

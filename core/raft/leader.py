@@ -32,6 +32,8 @@ class LeaderRules(ElectionRules):
 
     term_start = 0
     """The index of the no-op of this leadership."""
+    heartbeat_due_at = 0.0
+    """When some follower is to hear from us again, whatever happens."""
     notice_due_at: float | None = None
     """When a follower is to hear of a commit although nothing else is to be said to it."""
     _commit_moved_at = 0.0
@@ -96,9 +98,12 @@ class LeaderRules(ElectionRules):
         if self.reads.gathering and self.commit_index >= self.term_start:
             self.reads.start_round(self.commit_index)
             self._confirm_reads()
+        heartbeat_s = self.settings.heartbeat_s
+        self.heartbeat_due_at = now + heartbeat_s
         for peer, progress in self.progress.items():
             if progress.connected:
                 self._replicate_to(peer, progress, now)
+                self.heartbeat_due_at = min(self.heartbeat_due_at, progress.sent_at + heartbeat_s)
 
     def _replicate_to(self, peer: str, progress: Progress, now: float) -> None:
         settings, durable = self.settings, self.journal.durable_last
