@@ -113,7 +113,7 @@ class Cluster:
     async def stop(self) -> None:
         """Stop all hosts and remove the folder, if it is this cluster's own."""
         hosts, self.hosts = list(self.hosts.values()), {}
-        await asyncio.gather(*(host.stop() for host in hosts))
+        await asyncio.gather(*(host.stop(hand_over=False) for host in hosts))
         if self._own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -37,7 +37,7 @@ from quorate.core.wire.mesh import Mesh
 from quorate.hosts.config import Settings, check_host_id, make_settings
 from quorate.hosts.folder import DataFolder, known_host
 from quorate.hosts.members import Members
-from quorate.hosts.runtime import Runtime
+from quorate.hosts.runtime import Runtime, is_wildcard
 from quorate.hosts.status import status_of
 
 T = TypeVar("T")
@@ -73,6 +73,7 @@ class Host:
         self._runtime: Runtime | None = None
         self._ended: asyncio.Future[QuorateError | None] | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._announcing: asyncio.Task[None] | None = None
 
     @classmethod
     def open(cls, data: str | Path, *, host_id: str | None = None, **settings: Any) -> Host:
@@ -114,11 +115,20 @@ class Host:
             self.members = Members(me)
             await runtime.start()
             await self._start_admin()
+            self._announce(runtime)
         except BaseException:
             await self.stop()
             raise
         if self.state == "starting":
             self.state = "running"
+
+    def _announce(self, runtime: Runtime) -> None:
+        """A host that moved tells the group where it is dialled now."""
+        address = self.settings.peers.get(self.id) or self.address
+        own = runtime.configuration.get(self.id)
+        if own is not None and own.address != address and not is_wildcard(address):
+            work = self.members.announce(address)
+            self._announcing = asyncio.get_running_loop().create_task(work, name="announce")
 
     async def _start_admin(self) -> None:
         if self.settings.admin is None:
@@ -304,23 +314,23 @@ class Host:
             raise UsageError(f"host {self.id!r} was not started")
         return await asyncio.shield(self._ended)
 
-    async def stop(self) -> None:
-        """Hand the leadership over, end all calls, flush, close; within `stop_timeout_s`. Safe to
-        call twice.
+    async def stop(self, *, hand_over: bool = True) -> None:
+        """Give up leases and leadership, end all calls, flush, close; within `stop_timeout_s`.
 
+        `hand_over=False`: give nothing up (all hosts stop). Safe to call twice.
         A cancellation does not leave it half done: it is finished first, then the cancellation
         goes on."""
-        await self._stop(graceful=self.state == "running")
+        await self._stop(graceful=self.state == "running", hand_over=hand_over)
 
     async def kill(self) -> None:
         """Stop as a crash would: nothing is handed over, nothing is flushed. For tests."""
         await self._stop(graceful=False)
 
-    async def _stop(self, *, graceful: bool) -> None:
+    async def _stop(self, *, graceful: bool, hand_over: bool = False) -> None:
         if self.state in ("new", "stopped"):
             return
         if self._stopping is None:
-            work = self._take_down(graceful)
+            work = self._take_down(graceful, hand_over)
             self._stopping = asyncio.get_running_loop().create_task(work, name=f"stop {self.id}")
         try:
             await asyncio.shield(self._stopping)
@@ -328,8 +338,11 @@ class Host:
             await asyncio.wait([self._stopping])
             raise
 
-    async def _take_down(self, graceful: bool) -> None:
+    async def _take_down(self, graceful: bool, hand_over: bool) -> None:
         self.state = "stopping"
+        if self._announcing is not None:
+            self._announcing.cancel()
+            await asyncio.gather(self._announcing, return_exceptions=True)
         if self._admin is not None:
             admin, self._admin = self._admin, None
             with suppress(Exception):  # whatever the admin server does, the host stops
@@ -338,7 +351,7 @@ class Host:
         runtime = self._runtime
         try:
             if runtime is not None:
-                if graceful:
+                if graceful and hand_over:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self.settings.stop_timeout_s):
                             await self._wind_down(runtime)

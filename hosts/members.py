@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from quorate.core.errors import (
     MembershipRefused,
     NoLeader,
+    NotCommitted,
     NotFound,
     OutcomeUnknown,
     QuorateError,
@@ -20,7 +22,7 @@ from quorate.core.errors import (
     Unavailable,
 )
 from quorate.core.group.requests import Reply
-from quorate.core.raft.members import Change, Member
+from quorate.core.raft.members import Change, Member, changed
 from quorate.core.wire import address as addresses
 from quorate.hosts.config import check_host_id
 
@@ -31,6 +33,7 @@ CHANGE = "change_members"
 TRANSFER = "transfer"
 RETRY_S = 0.1
 CHANGE_TIMEOUT_S = 10.0
+ANNOUNCE_TIMEOUT_S = 2.0
 
 Role = Literal["voter", "learner"]
 
@@ -88,6 +91,13 @@ class Members:
         addresses.parse(address)
         seconds = CHANGE_TIMEOUT_S if timeout is None else timeout
         await self._change(Change("readdress", host_id, address), seconds)
+
+    async def announce(self, address: str) -> None:
+        """Keep asking for this host's own new address until the group knows it."""
+        while (own := self.get(self._host.id)) is not None and own.address != address:
+            with suppress(QuorateError):
+                await self.readdress(self._host.id, address, timeout=ANNOUNCE_TIMEOUT_S)
+            await asyncio.sleep(RETRY_S)
 
     async def replace(
         self, old: str, new: str, address: str, *, timeout: float | None = None
@@ -158,11 +168,27 @@ class Members:
     def _on_change(self, peer: str, args: list[Any], reply: Reply) -> None:
         kind, host_id, address, role = args
         change = Change(kind, str(host_id), str(address), role)
-        self._host.driver.change_members(change, _answer(reply))
+
+        def done(error: Exception | None) -> None:
+            if isinstance(error, MembershipRefused) and _makes_sense(self._host, change):
+                reply(NotCommitted(str(error)))  # only not now: the asker tries again
+            else:
+                _answer(reply)(error)
+
+        self._host.driver.change_members(change, done)
 
     def _on_transfer(self, peer: str, args: list[Any], reply: Reply) -> None:
         (target,) = args
         self._host.driver.transfer(target, _answer(reply))
+
+
+def _makes_sense(host: Host, change: Change) -> bool:
+    """The change is right as such; it is refused because of what else is going on."""
+    try:
+        changed(host.configuration, change)
+    except MembershipRefused:
+        return False
+    return True
 
 
 def _answer(reply: Reply) -> Callable[[Exception | None], None]:

@@ -77,7 +77,7 @@ class Runtime:
             interval_s=settings.digest_interval_s,
             grace_s=settings.digest_grace_s,
         )
-        self._book = PeerBook(host_id, self.mesh, loop.call_later)
+        self._book = PeerBook(host_id, self.mesh, settings.peers, loop.call_later)
         me: Any = self
         self._news = RaftNews(me)
 
@@ -116,6 +116,7 @@ class Runtime:
             make_future=loop.create_future,
             limits=limits,
             timeout_s=settings.timeout_s,
+            is_removed=lambda: self.driver is not None and self.driver.engine.removed,
         )
 
     async def start(self) -> None:
@@ -217,6 +218,7 @@ class Runtime:
         self.group.stop()
         self.digests.stop()
         self.keeper.stop()
+        self._book.stop()
         if self.driver is not None:
             self.driver.stop()
         self.changes.notify()
@@ -250,3 +252,8 @@ def auth_of(settings: Settings) -> Auth:
     if settings.secret is not None:
         return SharedSecret(settings.secret.encode())
     return NoAuth()
+
+
+def is_wildcard(address: str) -> bool:
+    """Nobody can dial it: it means "all addresses of this machine"."""
+    return address.rpartition(":")[0].strip("[]") in ("", "0.0.0.0", "::")

@@ -6,9 +6,10 @@ but the lane a message travels in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
+from quorate.core.clock import Timer
 from quorate.core.errors import LimitExceeded
 from quorate.core.raft import driver as raft
 from quorate.core.raft.engine import MalformedMessage
@@ -81,30 +82,61 @@ class RaftNews(raft.Hooks):
 class PeerBook:
     """Keeps the mesh's peers in step with the members.
 
-    A removed member stays reachable for a while, because it must still be told that it is removed.
+    A link that is up is never dialled anew because of an address in the log: a host that catches up
+    reads old configurations with old addresses, and would cut itself off. A peer that cannot be
+    reached is tried at the log's address and the configured one in turn. A removed member stays
+    reachable for a while, because it must still be told that it is removed.
     """
 
     LINGER_S = 5.0
+    TRY_S = 1.0
 
     def __init__(
-        self, host_id: str, mesh: Mesh, call_later: Callable[[float, Callable[[], None]], object]
+        self,
+        host_id: str,
+        mesh: Mesh,
+        configured: Mapping[str, str],
+        call_later: Callable[[float, Callable[[], None]], Timer],
     ) -> None:
         self._host_id = host_id
         self._mesh = mesh
+        self._configured = configured
         self._call_later = call_later
-        self._members: frozenset[str] = frozenset()
+        self._members: dict[str, str] = {}
+        self._timer: Timer | None = None
+        self._stopped = False
 
     def follow(self, configuration: Configuration) -> None:
         """Dial who is a member now; forget who is none any more, a little later."""
         members = {member.id: member.address for member in configuration.members}
         members.pop(self._host_id, None)
-        gone = self._members - members.keys()
-        self._members = frozenset(members)
+        gone = self._members.keys() - members.keys()
+        self._members = members
         for peer, address in members.items():
-            self._mesh.add_peer(peer, address)
+            if not self._mesh.is_up(peer):
+                self._mesh.add_peer(peer, address)
         if gone:
             self._call_later(self.LINGER_S, lambda: self._forget(gone))
+        if self._timer is None and not self._stopped:
+            self._timer = self._call_later(self.TRY_S, self._on_timer)
 
-    def _forget(self, gone: frozenset[str]) -> None:
-        for peer in gone - self._members:
-            self._mesh.drop_peer(peer)
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._stopped:
+            return
+        now_at = self._mesh.peers
+        for peer, address in self._members.items():
+            other = self._configured.get(peer, address)
+            if not self._mesh.is_up(peer) and (other != address or now_at.get(peer) != address):
+                self._mesh.add_peer(peer, other if now_at.get(peer) == address else address)
+        self._timer = self._call_later(self.TRY_S, self._on_timer)
+
+    def _forget(self, gone: Set[str]) -> None:
+        if not self._stopped:
+            for peer in gone - self._members.keys():
+                self._mesh.drop_peer(peer)
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()

@@ -103,8 +103,8 @@ class DigestExchange:
                 InvariantBroken(
                     f"host {self._group.host_id!r} holds another state than the other hosts "
                     f"({self.watch.describe()}); it left service and keeps its files. "
-                    "Inspect them, then remove the host from the cluster, empty its data folder and "
-                    "add it again"
+                    "Inspect them, then remove the host from the cluster, empty its data folder "
+                    "and add it again"
                 )
             )
 

@@ -58,6 +58,7 @@ class Group:
         make_future: Callable[[], asyncio.Future[Any]],
         limits: ProposerLimits | None = None,
         timeout_s: float = 5.0,
+        is_removed: Callable[[], bool] = lambda: True,
     ) -> None:
         limits = limits or ProposerLimits()
         self.host_id = host_id
@@ -65,6 +66,7 @@ class Group:
         self.scheduler = scheduler
         self.rng = rng
         self.timeout_s = timeout_s
+        self.is_removed = is_removed
         self.leader: str | None = None
         self.term = 0
         self.broken: QuorateError | None = None
@@ -157,12 +159,21 @@ class Group:
     def submit(self, batch: bytes, on_refused: Callable[[Any], None]) -> None:
         if self._driver is None:
             raise InvariantBroken("the group is used before its driver is bound")
-        self._driver.submit(batch, on_refused)
+        self._driver.submit(batch, lambda refusal: on_refused(self._seen_from_here(refusal)))
 
     def read_index(self, done: Callable[[int | None, Any], None]) -> None:
         if self._driver is None:
             raise InvariantBroken("the group is used before its driver is bound")
-        self._driver.read_index(done)
+        self._driver.read_index(
+            lambda index, refusal: done(index, refusal and self._seen_from_here(refusal))
+        )
+
+    def _seen_from_here(self, refusal: Any) -> Any:
+        """A leader that was removed refuses with REMOVED what a member forwarded to it; the member
+        itself goes on."""
+        if refusal.name == "REMOVED" and not self.is_removed():
+            return "NOT_LEADER"
+        return refusal
 
     # --- news from the driver and the wire -------------------------------------------------------
 

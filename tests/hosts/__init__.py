@@ -1,0 +1,1 @@
+"""Whole hosts: real sockets, real LMDB, one process; every wait is for an event and bounded."""

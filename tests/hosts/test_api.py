@@ -1,0 +1,398 @@
+"""Every line of the public API, on three real hosts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import quorate
+from quorate import (
+    Compacted,
+    Else,
+    Event,
+    Host,
+    If,
+    LimitExceeded,
+    LockLost,
+    NameTaken,
+    NotFound,
+    Refused,
+    Then,
+    Timeout,
+    UsageError,
+    delete,
+    exists,
+    get,
+    put,
+    revision,
+    value,
+    version,
+)
+from tests.hosts.conftest import World
+
+
+def hosts(world: World) -> tuple[Host, Host, Host]:
+    a, b, c = world.cluster.hosts.values()
+    return a, b, c
+
+
+def test_a_write_on_one_host_is_read_on_another(world: World) -> None:
+    async def story() -> None:
+        a, b, c = hosts(world)
+        receipt = await a.kv.put(
+            "users/ann", {"age": 3, "tags": ["x", None, 1.5, b"\0"]}, timeout=2
+        )
+        assert (receipt.term > 0, receipt.index > 0, receipt.revision > 0) == (True, True, True)
+        assert await b.kv.get("users/ann") == {"age": 3, "tags": ["x", None, 1.5, b"\0"]}
+        assert await a.kv.get("users/ann", level="local") is not None
+        record = await c.kv.get_record("users/ann")
+        assert record is not None
+        assert (record.version, record.revision) == (1, receipt.revision)
+        assert await c.kv.get("users/nobody", default=7) == 7
+        assert [r.key for r in await b.kv.range("users/")] == ["users/ann"]
+        gone = await b.kv.delete("users/ann")
+        assert gone.deleted == 1
+        assert await a.kv.get("users/ann") is None
+        assert (await a.kv.delete("users/ann")).deleted == 0
+
+    world.run(story())
+
+
+def test_compare_and_set_and_namespaces(world: World) -> None:
+    async def story() -> None:
+        a, b, _ = hosts(world)
+        mine = a.kv.namespace("mine")
+        await mine.cas("k", 1, version=0)
+        with pytest.raises(Refused, match="version 1"):
+            await mine.cas("k", 2, version=0)
+        await mine.cas("k", 2, expected=1)
+        record = await b.kv.namespace("mine").get_record("k")
+        assert record is not None and record.value == 2
+        await mine.cas("k", 3, revision=record.revision)
+        assert await a.kv.get("k") is None, "another namespace"
+        with pytest.raises(UsageError, match="exactly one"):
+            await mine.cas("k", 3)
+        with pytest.raises(Refused):
+            await mine.delete("k", version=77)
+        for n in range(5):
+            await mine.put(f"many/{n}", n)
+        assert (await mine.delete_prefix("many/")).deleted == 5
+
+    world.run(story())
+
+
+def test_transactions_choose_a_branch_and_answer_each_operation(world: World) -> None:
+    async def story() -> None:
+        a, b, _ = hosts(world)
+        await a.kv.put("t/ann", 1)
+        done = await b.kv.txn(
+            If(version("t/ann") == 1, value("t/ann") == 1, exists("t/ann"), ~exists("t/bob")),
+            Then(put("t/ann", 2), get("t/ann"), delete("t/bob")),
+            Else(get("t/ann")),
+        )
+        assert done.succeeded
+        assert done.results[0] == 2 and done.results[1].value == 2 and done.results[2] is False
+        other = await b.kv.txn(
+            If(revision("t/ann") < 1), Then(put("t/ann", 9)), Else(get("t/ann"), get("t/no"))
+        )
+        assert not other.succeeded
+        assert other.results[0].value == 2 and other.results[1] is None
+        with pytest.raises(UsageError, match="commas"):
+            If(version("x") == 1 and version("y") == 2)
+        with pytest.raises(UsageError):
+            await a.kv.txn(If(version("x") == 1), If(version("y") == 2))
+
+    world.run(story())
+
+
+def test_a_watch_on_another_host_sees_every_change_in_order_and_can_resume(world: World) -> None:
+    async def story() -> None:
+        a, b, _ = hosts(world)
+        watch = b.kv.watch("w/", from_revision=None)
+        first = await a.kv.put("w/0", 0)
+        for n in range(1, 30):
+            await a.kv.put(f"w/{n % 3}", n)
+            await a.kv.put("elsewhere", n)
+        await a.kv.delete("w/0")
+        seen: list[Event] = []
+        async for event in watch:
+            seen.append(event)
+            if event.kind == "delete":
+                break
+        assert [event.value for event in seen] == [*range(30), None]
+        assert [e.revision for e in seen] == sorted({e.revision for e in seen})
+        again = [e async for e in _until_delete(b.kv.watch("w/", from_revision=first.revision))]
+        assert again == seen
+        assert watch.cursor > seen[-1].revision
+
+    async def _until_delete(watch: quorate.Watch):
+        async for event in watch:
+            yield event
+            if event.kind == "delete":
+                return
+
+    world.run(story())
+
+
+def test_a_lock_has_a_growing_token_and_waits_its_turn(world: World) -> None:
+    async def story() -> None:
+        a, b, c = hosts(world)
+        tokens: list[int] = []
+        inside = 0
+
+        async def work(host: Host) -> None:
+            nonlocal inside
+            async with host.lock("rebuild", ttl=10, timeout=10) as lock:
+                inside += 1
+                assert inside == 1, "one at a time"
+                tokens.append(lock.token)
+                await asyncio.sleep(0)
+                inside -= 1
+
+        await asyncio.gather(*(work(host) for host in (a, b, c, a, b)))
+        assert len(set(tokens)) == 5 and tokens == sorted(tokens)
+        assert a.machine.leases() == [] or all(x.attached == 0 for x in a.machine.leases())
+
+    world.run(story())
+
+
+def test_a_lock_that_is_held_refuses_or_times_out(world: World) -> None:
+    async def story() -> None:
+        a, b, c = hosts(world)
+        async with a.lock("busy") as lock:
+            assert lock.token > 0 and not lock.lost
+            with pytest.raises(Timeout) as caught:
+                async with b.lock("busy", timeout=0.2):
+                    raise AssertionError("two holders")
+            assert caught.value.outcome == "not_applied"
+            with pytest.raises(Refused):
+                async with c.lock("busy", wait=False):
+                    raise AssertionError("two holders")
+        async with b.lock("busy", timeout=5):
+            pass
+
+    world.run(story())
+
+
+def test_the_body_is_cancelled_when_the_lease_is_taken_away(world: World) -> None:
+    async def story() -> None:
+        a, b, _ = hosts(world)
+        entered = asyncio.Event()
+
+        async def hold() -> None:
+            async with a.lock("fragile", ttl=30):
+                entered.set()
+                await asyncio.Event().wait()
+
+        holder = asyncio.ensure_future(hold())
+        await entered.wait()
+        record = b.machine.lock("fragile") or a.machine.lock("fragile")
+        assert record is not None
+        await b.group.propose(quorate.core.machine.commands.lease_revoke(record.lease), 16, 2)
+        with pytest.raises(LockLost, match="fragile"):
+            await holder
+        async with b.lock("fragile", timeout=5) as next_one:
+            assert next_one.token > record.token
+
+    world.run(story())
+
+
+def test_a_cancelled_holder_releases_at_once(world: World) -> None:
+    async def story() -> None:
+        a, b, _ = hosts(world)
+        entered = asyncio.Event()
+
+        async def hold() -> None:
+            async with a.lock("left", ttl=60):
+                entered.set()
+                await asyncio.Event().wait()
+
+        holder = asyncio.ensure_future(hold())
+        await entered.wait()
+        holder.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holder
+        async with b.lock("left", timeout=5):
+            pass
+
+    world.run(story())
+
+
+def test_elections_have_one_leader_with_a_growing_term(world: World) -> None:
+    async def story() -> None:
+        a, b, c = hosts(world)
+        watching = c.election("cron").observe()
+        assert (await anext(watching)).term == 0
+        async with a.election("cron").campaign("a") as leadership:
+            assert leadership.term > 0
+            assert (await b.election("cron").leader()).value == "a"
+            assert (await anext(watching)).value == "a"
+            await leadership.proclaim({"at": "a", "load": 1})
+            assert (await anext(watching)).value == {"at": "a", "load": 1}
+            standing = asyncio.ensure_future(campaign(b))
+            while not (a.machine.election("cron") or _none()).candidates:
+                await a.group.advance.wait()
+            await leadership.resign()
+            term = await standing
+            assert term > 0
+        await watching.aclose()
+
+    async def campaign(host: Host) -> int:
+        async with host.election("cron").campaign("b", ttl=5) as leadership:
+            return leadership.term
+
+    def _none() -> quorate.core.machine.records.ElectionRecord:
+        return quorate.core.machine.records.ElectionRecord("", 0, b"", 0, b"", ())
+
+    world.run(story())
+
+
+def test_names_are_bound_once_and_found_everywhere(world: World) -> None:
+    async def story() -> None:
+        a, b, c = hosts(world)
+        bound = await a.registry.register("cart:7", "a", {"kind": "cart"})
+        with pytest.raises(NameTaken) as caught:
+            await b.registry.register("cart:7", "b")
+        assert caught.value.holder is not None
+        same = await b.registry.register("cart:7", "b", on_conflict="use_existing")
+        assert (same.value, same.epoch, same.outcome) == ("a", bound.epoch, "existing")
+        taken = await b.registry.register("cart:7", "b", on_conflict="replace")
+        assert taken.epoch > bound.epoch
+        with pytest.raises(NotFound):
+            await a.registry.unregister("cart:7", epoch=bound.epoch)
+        found = await c.registry.whereis("cart:7", level="linearizable")
+        assert found is not None and (found.value, found.epoch) == ("b", taken.epoch)
+        await c.registry.register("cart:8", "c", lease=0)
+        names = await a.registry.list("cart:*", level="linearizable")
+        assert [name.name for name in names] == ["cart:7", "cart:8"]
+        assert [n.name for n in await a.registry.find("rt:8", level="linearizable")] == ["cart:8"]
+        assert await b.registry.count("cart:", level="linearizable") == 2
+        updated = await b.registry.update_meta("cart:7", {"kind": "van"}, epoch=taken.epoch)
+        assert updated.meta == {"kind": "van"}
+        assert await a.registry.unregister("cart:7")
+        again = await a.registry.register("cart:7", "a")
+        assert again.epoch > taken.epoch, "free at once, and never an old epoch again"
+        kinds = []
+        async for event in c.registry.watch("cart:7", from_revision=bound.revision):
+            kinds.append(event.kind)
+            if event.version == again.epoch and event.kind == "registered":
+                break
+        assert kinds == ["registered", "registered", "updated", "removed", "registered"]
+
+    world.run(story())
+
+
+def test_racing_registrations_on_three_hosts_have_one_winner(world: World) -> None:
+    async def story() -> None:
+        a, b, c = hosts(world)
+        for n in range(10):
+            answers = await asyncio.gather(
+                *(host.registry.register(f"race:{n}", host.id) for host in (a, b, c)),
+                return_exceptions=True,
+            )
+            winners = [x for x in answers if isinstance(x, quorate.Name)]
+            losers = [x for x in answers if isinstance(x, NameTaken)]
+            assert (len(winners), len(losers)) == (1, 2)
+            assert {loser.holder.epoch for loser in losers} == {winners[0].epoch}  # type: ignore[attr-defined]
+
+    world.run(story())
+
+
+def test_leases_take_with_them_what_hangs_on_them(world: World) -> None:
+    async def story() -> None:
+        a, b, _ = hosts(world)
+        lease = await a.leases.grant(5)
+        await a.kv.put("alive/a", 1, lease=lease.id)
+        await a.registry.register("alive:a", "a", lease=lease)
+        assert await b.kv.get("alive/a") == 1 and lease.remaining > 3
+        await lease.revoke()
+        assert await b.kv.get("alive/a") is None
+        assert await b.registry.whereis("alive:a", level="linearizable") is None
+        with pytest.raises(quorate.LeaseExpired):
+            await a.kv.put("alive/a", 1, lease=lease.id)
+
+    world.run(story())
+
+
+def test_a_short_lease_is_kept_alive_by_its_holder_and_expires_without_it(world: World) -> None:
+    async def story() -> None:
+        a, b, _ = hosts(world)
+        lease = await a.leases.grant(0.6)
+        granted = a.machine.lease(lease.id)
+        lost: list[str] = []
+        lease.when_lost(lost.append)
+        for _ in range(3):  # three times the lease's own time
+            with pytest.raises(Timeout):
+                async with (
+                    b.lock(f"never:{lease.id}", timeout=0.3),
+                    a.lock(f"never:{lease.id}", timeout=0.6),
+                ):
+                    raise AssertionError("two holders")
+        assert not lost and b.machine.lease(lease.id) == granted
+        await a.leases.stop()  # the holder is stuck: nobody renews
+        a.leases._stopped = False
+        while b.machine.lease(lease.id) is not None:
+            await b.group.advance.wait()
+        assert lost
+
+    world.run(story())
+
+
+def test_wrong_calls_say_what_is_wrong_and_change_nothing(world: World) -> None:
+    async def story() -> None:
+        a, _, _ = hosts(world)
+        before = a.machine.revision
+        with pytest.raises(LimitExceeded, match="448"):
+            await a.kv.put("k" * 449, 1)
+        with pytest.raises(LimitExceeded):
+            await a.kv.put("k", b"x" * (1024 * 1024 + 1))
+        with pytest.raises(UsageError):
+            await a.kv.put("", 1)
+        with pytest.raises(UsageError):
+            await a.kv.put("k", object())
+        with pytest.raises(UsageError):
+            await a.kv.put("k", 1, timeout=-1)
+        with pytest.raises(UsageError, match="level"):
+            await a.kv.get("k", level="eventual")  # type: ignore[arg-type]
+        with pytest.raises(UsageError):
+            await a.leases.grant(0.01)
+        with pytest.raises(UsageError):
+            a.kv.watch("x", from_revision=-1)
+        await a.ready()
+        assert a.machine.revision == before
+
+    world.run(story())
+
+
+def test_a_watch_of_forgotten_history_says_so(world: World) -> None:
+    async def story() -> None:
+        a, _, _ = hosts(world)
+        await a.kv.put("x", 1)
+        events = a.machine._events
+        oldest, events.oldest_revision = events.oldest_revision, a.machine.revision
+        try:
+            with pytest.raises(Compacted) as caught:
+                async for _event in a.kv.watch("x", from_revision=1):
+                    raise AssertionError("a gap was served")
+            assert caught.value.oldest_revision == a.machine.revision
+        finally:
+            events.oldest_revision = oldest
+
+    world.run(story())
+
+
+def test_leadership_is_handed_over_and_the_status_shows_it(world: World) -> None:
+    async def story() -> None:
+        a, b, c = hosts(world)
+        leader = await world.cluster.leader()
+        target = next(host for host in (a, b, c) if host is not leader)
+        assert await leader.transfer_leadership(target.id) == target.id
+        await target.kv.put("after", 1)
+        status = target.status()
+        assert (status["leader"], status["role"], status["ready"]) == (target.id, "leader", True)
+        assert [member["id"] for member in status["members"]] == ["a", "b", "c"]
+        assert (await a.snapshot())["index"] > 0
+        assert a.statistics()["group"]
+
+    world.run(story())
