@@ -1,0 +1,118 @@
+"""Where a run was made: the machine, the software, and what its disk and LMDB can do alone.
+
+The law of this file: it records and measures the ground under all systems, so that two results can
+be told apart by their machines. A figure nobody can get here is None, never a guess.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from quorate.bench.histogram import Histogram
+
+LIBRARIES = ("pysyncobj", "lmdb", "cbor2", "uvloop", "aiohttp")
+SYNCS = 400
+COMMITS = 400
+BLOCK_BYTES = 4096
+MEMORY_FILESYSTEMS = ("tmpfs", "ramfs")
+
+
+def record(folder: Path) -> dict[str, Any]:
+    """Everything about this machine, measured in `folder`: a second or so."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_bytes": _memory_bytes(),
+        "kernel": platform.release(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "filesystem": filesystem(folder),
+        "load_average": os.getloadavg()[0],
+        "disk": disk(folder),
+        "lmdb": lmdb_alone(folder),
+    }
+
+
+def disk(folder: Path, syncs: int = SYNCS) -> dict[str, Any]:
+    """The disk's own sync time: 4 KiB written over in place, then fdatasync."""
+    path = folder / "sync.probe"
+    block = os.urandom(BLOCK_BYTES)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(file, block * 16, 0)
+        os.fsync(file)
+        times: list[int] = []
+        for n in range(syncs):
+            began = time.perf_counter_ns()
+            os.pwrite(file, block, n % 16 * BLOCK_BYTES)
+            os.fdatasync(file)
+            times.append(time.perf_counter_ns() - began)
+    finally:
+        os.close(file)
+        path.unlink()
+    return _percentiles(times, "fdatasync_4k")
+
+
+def lmdb_alone(folder: Path, commits: int = COMMITS) -> dict[str, Any]:
+    """py-lmdb with nothing around it: one 100-byte value per synced commit."""
+    path = folder / "lmdb.probe"
+    path.mkdir()
+    environment: Any = lmdb.open(str(path), map_size=64 * 1024 * 1024)
+    value = os.urandom(100)
+    times: list[int] = []
+    for n in range(commits):
+        began = time.perf_counter_ns()
+        with environment.begin(write=True) as transaction:
+            transaction.put(b"%06d" % n, value)
+        times.append(time.perf_counter_ns() - began)
+    environment.close()
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
+    return {**_percentiles(times, "commit"), "commits_per_s": commits / (sum(times) / 1e9)}
+
+
+def filesystem(folder: Path) -> str | None:
+    """The type of the file system a folder is on."""
+    best, kind = "", None
+    with suppress(OSError):
+        for line in Path("/proc/mounts").read_text().splitlines():
+            _, mount, found = line.split()[:3]
+            inside = f"{folder.resolve()}/".startswith(mount.rstrip("/") + "/")
+            if inside and len(mount) >= len(best):
+                best, kind = mount, found
+    return kind
+
+
+def _percentiles(times_ns: list[int], name: str) -> dict[str, Any]:
+    histogram = Histogram.of(times_ns)
+    return {f"{name}_p{p}_us": histogram.percentile(p) / 1000 for p in (50, 99)}
+
+
+def _cpu() -> str | None:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
+def _memory_bytes() -> int | None:
+    with suppress(OSError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

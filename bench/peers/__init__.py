@@ -1,0 +1,1 @@
+"""Programs that run the peers quorate is measured beside."""

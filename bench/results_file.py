@@ -1,0 +1,69 @@
+"""The result file: one JSON document with a versioned schema.
+
+The law of this file: a file of another version is refused with a clear text, never guessed at; a
+file appears whole or not at all. JSON has no nan, so a missing figure is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, cast
+
+SCHEMA = "quorate-bench/1"
+
+
+class WrongResult(Exception):
+    """Not a result file, or one of another version."""
+
+
+def write(path: Path, result: dict[str, Any]) -> None:
+    """Write `result` (which must name the schema)."""
+    text = json.dumps(_without_nan(result), indent=1, allow_nan=False)
+    half = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half.write_text(_one_line_lists(text) + "\n")
+    os.replace(half, path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Raises `WrongResult`."""
+    try:
+        result: Any = json.loads(path.read_text())
+    except OSError as error:
+        raise WrongResult(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise WrongResult(f"{path} is not a JSON document: {error}") from error
+    schema = cast(dict[str, Any], result).get("schema") if isinstance(result, dict) else None
+    if schema != SCHEMA:
+        raise WrongResult(
+            f"{path} has the schema {schema!r}, this version reads {SCHEMA!r}: measure again"
+        )
+    return cast(dict[str, Any], result)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(k): _without_nan(v) for k, v in cast(dict[Any, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in cast(list[Any], value)]
+    return value
+
+
+def _one_line_lists(text: str) -> str:
+    """Lists of numbers on one line: a histogram must not be two thousand lines."""
+    lines: list[str] = []
+    depth = 0
+    for line in text.splitlines():
+        bare = line.strip()
+        if depth and lines:
+            lines[-1] += bare if bare[0] in "[]" or lines[-1][-1] == "[" else " " + bare
+        else:
+            lines.append(line)
+        depth += (bare.endswith("[")) - (bare.rstrip(",") == "]")
+        depth = max(depth, 0)
+    return "\n".join(lines)
