@@ -21,7 +21,7 @@ from quorate.core.raft.engine import HardenedRaft, MalformedMessage
 from quorate.core.raft.entries import batches_of
 from quorate.core.raft.forwarding import Forwarding, OnReadPoint
 from quorate.core.raft.handover import Done
-from quorate.core.raft.journal import BASE_INDEX, Journal
+from quorate.core.raft.journal import BASE_INDEX, REPLACE, Journal
 from quorate.core.raft.members import Change, Configuration
 from quorate.core.raft.outbox import Message
 from quorate.core.raft.reads import ReadPoints
@@ -87,7 +87,7 @@ class RaftDriver:
         self.upkeep = Upkeep(self.engine, state, self.sender.held_index, clock, self._state_flushed)
         self.engine.on_configuration = hooks.on_configuration
         self._running = False
-        self._planned = False
+        self._planned = self._in_turn = False
         self._timer: Timer | None = None
         self._timer_at = 0.0
         self._flush_began: float | None = None
@@ -103,19 +103,16 @@ class RaftDriver:
         if applied < journal.base_index and journal.base_index > BASE_INDEX:
             raise CorruptStorage(
                 f"the state ends at entry {applied} but the log begins after {journal.base_index}: "
-                f"entries between are gone; {self._replace_me()}"
+                f"entries between are gone; {REPLACE}"
             )
         if applied > journal.last_index:
             raise CorruptStorage(
                 f"the state holds entry {applied} but the log ends at {journal.last_index}: "
-                f"the log lost entries; {self._replace_me()}"
+                f"the log lost entries; {REPLACE}"
             )
         engine.applied_index = max(applied, journal.base_index)
         engine.commit_index = max(engine.commit_index, engine.applied_index)
         journal.setRaftCommitIndex(engine.commit_index)
-
-    def _replace_me(self) -> str:
-        return f"remove host {self.host_id!r}, empty its data folder and add it again"
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -249,10 +246,13 @@ class RaftDriver:
         self._planned = False
         if not self._running:
             return
+        self._in_turn = True
         try:
             self._turn(self._clock.monotonic())
         except Exception as error:  # a law is broken: this member must not go on
             self._fail(error)
+        finally:
+            self._in_turn = False
 
     def _turn(self, now: float) -> None:
         """Decide, persist, send, apply: in this order, every time."""
@@ -264,6 +264,7 @@ class RaftDriver:
         self._apply()
         self._housekeep(now)
         self._plan(now)
+        self.journal.poll()
 
     def _persist(self, now: float) -> None:
         if not self.journal.dirty or self.journal.flushing or now < self._retry_storage_at:
@@ -286,7 +287,10 @@ class RaftDriver:
         self.engine.storage_full = False
         self.engine.on_durable()
         self._finish_install()
-        self._take_turn()
+        if self._in_turn:
+            self.wake()
+        else:
+            self._take_turn()
 
     def _send(self, now: float) -> None:
         for peer, message in self.engine.outbox.take(self.journal.durable_seq):

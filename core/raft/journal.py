@@ -92,8 +92,7 @@ class Journal(PySyncObjJournal):
         return self._term_starts[bisect_right(self._term_starts, index) - 1]
 
     def entries(self, first: int, last: int, bytes_max: int | None = None) -> list[Entry]:
-        """Entries `first`..`last` in order, ended early once they carry `bytes_max` bytes (one
-        always fits)."""
+        """Entries `first`..`last`, ended early at `bytes_max` bytes (one always fits)."""
         if first <= self.base_index or last > self.last_index:
             raise InvariantBroken(
                 f"entries {first}..{last} asked of {self.base_index + 1}..{self.last_index}"
@@ -188,8 +187,7 @@ class Journal(PySyncObjJournal):
         return self.entries(index, index)[0]
 
     def setRaftCommitIndex(self, raftCommitIndex: int) -> None:
-        """Remember the commit index with the next flush; what is stored never runs ahead of what is
-        on disk (S7)."""
+        """Remember the commit index; what is stored never runs ahead of the disk (S7)."""
         self._commit = max(self._commit, raftCommitIndex)
 
     def getRaftCommitIndex(self) -> int:
@@ -216,8 +214,7 @@ class Journal(PySyncObjJournal):
     # --- changes by index ------------------------------------------------------------------------
 
     def truncate_from(self, index: int) -> None:
-        """Forget entries `index`.. (a conflict with the leader's log). Never below what is known to
-        be committed."""
+        """Forget entries `index`.. (a conflict with the leader's log), never committed ones."""
         if index <= self.getRaftCommitIndex():
             raise InvariantBroken(
                 f"entry {index} is committed (commit index {self._commit}) and cannot be truncated"
@@ -266,11 +263,9 @@ class Journal(PySyncObjJournal):
     def reset_to(
         self, index: int, term: int, configuration: Configuration, generation: str
     ) -> None:
-        """Replace the whole log by a snapshot at (`index`, `term`); `generation` names the state
-        folder that holds it.
+        """Replace the whole log by the snapshot at (`index`, `term`) in state `generation`.
 
-        One staged change, hence one transaction: this is the moment at which a snapshot is
-        installed. A suffix that agrees with the snapshot is kept.
+        One transaction: this is the moment of the install. A suffix that agrees with it is kept.
         """
         if self.term_at(index) == term and index >= self.base_index:
             self._commit = max(self._commit, index)
@@ -339,6 +334,11 @@ class Journal(PySyncObjJournal):
                 writer.delete_range(table, key, value)
         self._engine.commit(lambda error: self._flushed(error, done))
         return True
+
+    def poll(self) -> None:
+        """Once per turn of a busy loop: let the storage thread start, and take its answer."""
+        if self._flight is not None:
+            self._engine.poll()
 
     def _flushed(self, error: Exception | None, done: Callable[[Exception | None], None]) -> None:
         flight, self._flight = self._flight, None
