@@ -39,12 +39,13 @@ async def write(folder: Path, address: str, entries: int) -> None:
     journal.bootstrap(Configuration.of([Member(HOST, address)]))
     journal.setCurrentTerm(TERM, HOST)
     value = codec.encode_value(os.urandom(100))
-    opening = commands.encode_batch(SESSION, 0, [(0, *commands.open_session(1))])
+    opening = commands.encode_batch(SESSION, 0, [(1, *commands.open_session(1))])
     first = journal.last_index + 1
     journal.add(pack_batches([opening]), first, TERM)
     for n in range(1, entries):
         put = commands.put(f"bench/{n % KEYS:06d}", value)
-        journal.add(pack_batches([commands.encode_batch(SESSION, n, [(n, *put)])]), first + n, TERM)
+        batch = commands.encode_batch(SESSION, n + 1, [(n + 1, *put)])
+        journal.add(pack_batches([batch]), first + n, TERM)
         if n % FLUSH_ENTRIES == 0:
             await _flush(journal, loop)
     await _flush(journal, loop)

@@ -1,8 +1,8 @@
 """Where the time of a host goes under one load: `python -m quorate.bench.profile put 1024 leader`.
 
 The law of this file: py-spy samples the leader and one follower from outside while the load runs;
-shares are of the samples in which a thread ran, and microseconds per operation are that share of the
-processor time the process used. Needs `py-spy` on PATH (or beside this Python).
+shares are of the samples in which a thread ran, and microseconds per operation are that share of
+the processor time the process used. Needs `py-spy` on PATH (or beside this Python).
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ async def profile(work: Work) -> str:
         used = {role: cpu_s(pid) - before[role] for role, pid in pids.items()}
         done = await load
         text = [
-            f"## {work.name}: {done.ops_per_s:,.0f}/s, p50 {done.latency.percentile(50) / 1e6:.2f} ms",
+            f"## {work.name}: {done.ops_per_s:,.0f}/s, "
+            f"p50 {done.latency.percentile(50) / 1e6:.2f} ms",
             "",
         ]
         for role in pids:

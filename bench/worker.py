@@ -44,7 +44,16 @@ class Worker:
 
     async def status(self, order: Order) -> dict[str, Any]:
         status = self.host.status()
-        keys = ("role", "leader", "term", "commit_index", "applied_index", "last_index", "failure")
+        keys = (
+            "role",
+            "leader",
+            "term",
+            "commit_index",
+            "applied_index",
+            "last_index",
+            "revision",
+            "failure",
+        )
         return {key: status.get(key) for key in keys}
 
     async def load(self, order: Order) -> dict[str, Any]:
