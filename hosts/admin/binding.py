@@ -17,6 +17,7 @@ from quorate.core import codec
 from quorate.core.errors import QuorateError
 from quorate.core.group import txn
 from quorate.core.group.kv import Record as KvRecord
+from quorate.core.group.kv import record_of
 from quorate.core.machine.records import ElectionRecord, LockRecord
 from quorate.hosts.admin.port import Change, Compare, Level, Receipt, Record
 from quorate.hosts.admin.server import AdminServer, start_server
@@ -30,6 +31,9 @@ ANNOUNCE_TIMEOUT_S = 5.0
 ANNOUNCE_PAUSE_S = 1.0
 ASK_MAX_S = 1.0
 """How long another host may take to tell whom it reaches."""
+LIST_STEP_RECORDS = 64
+LIST_BYTES_MAX = 4 << 20
+"""A page of keys ends behind the value that reaches this."""
 REACHABILITY = "admin.reachability"
 
 
@@ -123,10 +127,22 @@ class HostPort:
         return None if found is None else _record(found)
 
     async def kv_list(
-        self, prefix: str, limit: int, level: Level, timeout_s: float
-    ) -> list[Record]:
-        found = await self._host.kv.range(prefix, limit=limit, level=level, timeout=timeout_s)
-        return [_record(record) for record in found]
+        self, prefix: str, after: str, limit: int, level: Level, timeout_s: float
+    ) -> tuple[list[Record], bool]:
+        machine = await self._host.group.read_point(level, timeout_s)
+        found, size_bytes, start = list[Record](), 0, after
+        while True:  # no await in here: the whole page is of one revision
+            rows = machine.kv_range(prefix=prefix, start=start, limit=LIST_STEP_RECORDS)
+            for row in rows:
+                if row.key <= after:
+                    continue
+                if len(found) >= limit or size_bytes > LIST_BYTES_MAX:
+                    return found, True
+                found.append(_record(record_of(row)))
+                size_bytes += len(row.value)
+            if len(rows) < LIST_STEP_RECORDS:
+                return found, False
+            start = after = rows[-1].key
 
     async def kv_put(
         self, key: str, value: Any, compare: Compare, timeout_s: float

@@ -91,14 +91,15 @@ async def _conflict(request: web.Request, key: str, compare: Compare) -> web.Res
 
 
 async def listed(request: web.Request) -> web.Response:
-    only(request, "prefix", "level", "limit")
-    limit = asked.limit(request)
-    records = await port_of(request).kv_list(
-        request.query.get("prefix", ""), limit + 1, asked.level(request), timeout_s(request)
+    only(request, "prefix", "after", "level", "limit")
+    records, more = await port_of(request).kv_list(
+        request.query.get("prefix", ""),
+        request.query.get("after", ""),
+        asked.limit(request),
+        asked.level(request),
+        timeout_s(request),
     )
-    return ok(
-        {"records": [shown(record) for record in records[:limit]], "more": len(records) > limit}
-    )
+    return ok({"records": [shown(record) for record in records], "more": more})
 
 
 KEY = Parameter("key", "The key; slashes are part of it", where="path")
@@ -132,6 +133,7 @@ OPERATIONS = (
         "List the keys under a prefix, in order",
         parameters=(
             Parameter("prefix", "Only keys that start with this"),
+            Parameter("after", "Only keys behind this one: the last key of the page before"),
             Parameter("limit", "At most so many", type="integer", default=asked.LIST_ITEMS_MAX),
             LEVEL,
             TIMEOUT,

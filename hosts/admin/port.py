@@ -80,8 +80,12 @@ class AdminPort(Protocol):
     # the key-value space
     async def kv_get(self, key: str, level: Level, timeout_s: float) -> Record | None: ...
     async def kv_list(
-        self, prefix: str, limit: int, level: Level, timeout_s: float
-    ) -> list[Record]: ...
+        self, prefix: str, after: str, limit: int, level: Level, timeout_s: float
+    ) -> tuple[list[Record], bool]:
+        """Keys behind `after` that begin with `prefix`, in order, and whether there are more. A
+        page ends at `limit` keys or at a bound of bytes, whichever comes first."""
+        ...
+
     async def kv_put(
         self, key: str, value: Any, compare: Compare, timeout_s: float
     ) -> Receipt | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
 import sys
 from typing import Any
 
@@ -23,9 +24,15 @@ async def run(args: argparse.Namespace, client: AdminClient) -> tuple[Any, str]:
         body = await client.ask("GET", kv_path(args.key), query={"level": args.level})
         return body, json.dumps(body["value"], ensure_ascii=False, indent=2)
     if args.verb == "list":
-        query = {"prefix": args.prefix, "limit": args.limit, "level": args.level}
+        query = {
+            "prefix": args.prefix,
+            "after": args.after,
+            "limit": args.limit,
+            "level": args.level,
+        }
         body = await client.ask("GET", "/v1/kv", query=query)
-        more = "\n(there are more: raise --limit)" if body["more"] else ""
+        last = body["records"][-1]["key"] if body["records"] else ""
+        more = f"\n(there are more: --after {shlex.quote(last)})" if body["more"] else ""
         return body, tables.records(body["records"]) + more
     query = {"version": args.if_version, "revision": args.if_revision}
     if args.verb == "put":

@@ -113,6 +113,7 @@ def _kv(commands: Subparsers) -> None:
     delete.add_argument("key")
     listing = _ask(verbs, "list", "the keys under a prefix, in order")
     listing.add_argument("prefix", nargs="?", default="")
+    listing.add_argument("--after", metavar="KEY", help="only keys behind this one")
     listing.add_argument("--limit", type=int, default=1000, help="at most so many (1000)")
     for reading in (get, listing):
         reading.add_argument(

@@ -47,6 +47,16 @@ def key_of(writer: str, n: int) -> str:
     return f"{PREFIX}{writer}/{n:09d}"
 
 
+def prefix_of(writer: str, thousand: int) -> str:
+    """What the keys of a writer's n-th thousand writes begin with."""
+    return f"{PREFIX}{writer}/{thousand:06d}"
+
+
+def n_of(key: str) -> int:
+    """The number of the write of a key."""
+    return int(key.rsplit("/", 1)[1])
+
+
 def value_of(writer: str, n: int, size_bytes: int) -> str:
     """Its value: the write's own unique id, padded to `size_bytes`."""
     return f"{writer}:{n}".ljust(size_bytes, ".")

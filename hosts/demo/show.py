@@ -12,10 +12,11 @@ import argparse
 import asyncio
 import json
 import shutil
+import signal
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from quorate.hosts.demo.arena import Arena
 from quorate.hosts.demo.view import Audience, audience
@@ -23,17 +24,31 @@ from quorate.hosts.demo.view import Audience, audience
 ELECTION_MAX_S = 15.0
 CATCH_UP_MAX_S = 30.0
 AFTER_S = 2.0
+TERMINATED = 128 + signal.SIGTERM
 WRITERS = 128
 """Per host, each with one write on its way: the load is as full as the machine makes it."""
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Tell the story and return the exit code."""
+    """Tell the story and return the exit code. SIGTERM ends it, and its hosts, with 143."""
+    telling = cast("asyncio.Task[Any]", asyncio.current_task())
+    terminated = asyncio.Event()
+
+    def on_terminate() -> None:
+        terminated.set()
+        telling.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_terminate)
     folder = Path(args.data) if args.data else Path(tempfile.mkdtemp(prefix="quorate-demo-"))
     shown = audience("none" if args.json else "plain" if args.plain else "auto")
     try:
         async with Arena(folder, writers=WRITERS, admin=True) as arena:
             figures = await story(arena, shown, args.seconds)
+    except asyncio.CancelledError:
+        if not terminated.is_set():
+            raise
+        telling.uncancel()
+        return TERMINATED
     finally:
         shown.close()
         if not args.data:

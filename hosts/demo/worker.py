@@ -10,6 +10,7 @@ evidence with it. Fields of the argument: `host` (the keywords of `Host`), `writ
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import sys
@@ -27,7 +28,6 @@ from quorate.hosts.host import Host
 REPORT_S = 0.02
 STATUS_S = 0.1
 REFUSED_PAUSE_S = 0.05
-DUMP_ITEMS_MAX = 1000
 STATUS_FIELDS = ("role", "leader", "term", "commit_index", "applied_index", "last_index")
 
 
@@ -191,13 +191,13 @@ class Worker:
                 if record is not None:
                     counters.append([writer, record.version, record.value])
                 continue
-            records = await self._host.kv.range(f"{lines.PREFIX}{writer}/", level="local")
-            items = [
-                [int(r.key.rsplit("/", 1)[1]), r.version, lines.id_of(r.value)] for r in records
-            ]
-            for start in range(0, len(items), DUMP_ITEMS_MAX):
-                some = items[start : start + DUMP_ITEMS_MAX]
-                self.tell(lines.encode("dump", writer=writer, items=some))
+            for thousand in itertools.count():
+                prefix = lines.prefix_of(writer, thousand)
+                records = await self._host.kv.range(prefix, limit=1000, level="local")
+                if not records:
+                    break
+                items = [[lines.n_of(r.key), r.version, lines.id_of(r.value)] for r in records]
+                self.tell(lines.encode("dump", writer=writer, items=items))
         applied = self._host.status()["applied_index"]
         self.tell(lines.encode("dumped", applied_index=applied, counters=counters))
 

@@ -72,11 +72,11 @@ class StubPort:
         return self.records.get(key)
 
     async def kv_list(
-        self, prefix: str, limit: int, level: Level, timeout_s: float
-    ) -> list[Record]:
+        self, prefix: str, after: str, limit: int, level: Level, timeout_s: float
+    ) -> tuple[list[Record], bool]:
         await self._ordered("kv_list", prefix, limit, level, timeout_s)
-        found = [r for key, r in sorted(self.records.items()) if key.startswith(prefix)]
-        return found[:limit]
+        found = [r for k, r in sorted(self.records.items()) if k.startswith(prefix) and k > after]
+        return found[:limit], len(found) > limit
 
     def _holds(self, key: str, compare: Compare) -> bool:
         record = self.records.get(key)

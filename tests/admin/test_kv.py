@@ -65,6 +65,9 @@ def test_a_list_is_cut_at_its_limit_and_says_so() -> None:
         page = await (await http.get(f"{url}/v1/kv?prefix=u/&limit=2")).json()
         assert [record["key"] for record in page["records"]] == ["u/1", "u/2"]
         assert page["more"] is True
+        page = await (await http.get(f"{url}/v1/kv?prefix=u/&limit=2&after=u/2")).json()
+        assert [record["key"] for record in page["records"]] == ["u/3"]
+        assert page["more"] is False
         page = await (await http.get(f"{url}/v1/kv?prefix=v/")).json()
         assert [record["key"] for record in page["records"]] == ["v/1"]
         assert page["more"] is False

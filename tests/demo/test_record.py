@@ -92,6 +92,13 @@ def test_a_line_cut_off_by_a_kill_is_dropped_and_a_whole_one_is_read() -> None:
     assert lines.decode(b"7\n") is None
 
 
+def test_a_key_is_found_under_its_thousand() -> None:
+    for n in (0, 999, 1000, 123_456):
+        key = lines.key_of("a.1.0", n)
+        assert key.startswith(lines.prefix_of("a.1.0", n // 1000))
+        assert lines.n_of(key) == n
+
+
 def test_a_value_carries_the_id_of_its_write() -> None:
     value = lines.value_of("a.1.0", 7, 100)
     assert len(value) == 100

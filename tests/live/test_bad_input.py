@@ -119,6 +119,15 @@ def test_a_damaged_folder_is_refused_with_its_place(tmp_path: Path) -> None:
     assert str(folder) in done.stderr
 
 
+def test_a_key_or_value_over_its_limit_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with alone(tmp_path / "data") as host:
+        for key, size_bytes in (("k" * 500, 1), ("k", 1_500_000), ("k", 6_000_000)):
+            status, problem = put(host.admin, key, b"x" * size_bytes, timeout_s=5)
+            assert (status, problem["outcome"]) == (413, "not_applied"), problem
+            assert problem["type"] == "urn:quorate:problem:limit-exceeded"
+        assert answer("kv", "list", "--admin", host.admin)["records"] == []
+
+
 def test_a_peer_that_resolves_to_nothing_is_reported_and_does_not_stop_the_others(
     tmp_path: Path,
 ) -> None:

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from quorate.core.wire.auth import MutualTls
 from quorate.core.wire.tls import dev_certificates
 from quorate.hosts.demo.workers import child_environment, free_addresses
@@ -35,6 +37,14 @@ def test_a_person_works_with_three_hosts(tmp_path: Path) -> None:
         assert answer("kv", "get", "users/ann", "--admin", b)["value"] == {"age": 3}
         listed = answer("kv", "list", "users/", "--admin", c)
         assert [record["key"] for record in listed["records"]] == ["users/ann"]
+
+        # a long list comes in pages
+        for number in range(5):
+            answer("kv", "put", f"page/{number}", str(number), "--admin", b)
+        first = answer("kv", "list", "page/", "--limit", "3", "--admin", b)
+        rest = answer("kv", "list", "page/", "--after", "page/2", "--limit", "3", "--admin", c)
+        assert [r["value"] for r in first["records"] + rest["records"]] == [0, 1, 2, 3, 4]
+        assert (first["more"], rest["more"]) == (True, False)
 
         # a compare that fails changes nothing
         refused = quorate("kv", "put", "users/ann", "0", "--if-absent", "--admin", b)
@@ -154,7 +164,10 @@ def test_the_demonstration_loses_nothing_and_prints_its_figures(tmp_path: Path) 
     assert figures["catch_up_ms"] > 0
 
 
-def test_an_interrupt_ends_the_demonstration_and_all_its_hosts(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_demonstration_and_all_its_hosts(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     demo = subprocess.Popen(
         [sys.executable, "-m", "quorate", "demo", "--plain", "--data", str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -166,7 +179,7 @@ def test_an_interrupt_ends_the_demonstration_and_all_its_hosts(tmp_path: Path) -
     for line in demo.stdout:
         if "all three write now" in line:
             break
-    demo.send_signal(signal.SIGINT)
-    assert demo.wait(30) == 130
+    demo.send_signal(number)
+    assert demo.wait(30) == code
     listing = subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=True)
     assert str(tmp_path) not in listing.stdout
