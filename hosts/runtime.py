@@ -117,6 +117,7 @@ class Runtime:
             limits=limits,
             timeout_s=settings.timeout_s,
             is_removed=lambda: self.driver is not None and self.driver.engine.removed,
+            storage_full=lambda: self.driver is not None and self.driver.engine.storage_full,
         )
 
     async def start(self) -> None:

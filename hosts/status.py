@@ -33,6 +33,7 @@ def status_of(host: Host) -> dict[str, Any]:
         ready=base["in_service"]
         and leader is not None
         and host.group.submitter.proposer.quorum_reachable,
+        storage_full=host.driver.engine.storage_full,
         role=raft.get("role"),
         leader=leader,
         term=host.group.term,

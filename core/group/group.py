@@ -59,6 +59,7 @@ class Group:
         limits: ProposerLimits | None = None,
         timeout_s: float = 5.0,
         is_removed: Callable[[], bool] = lambda: True,
+        storage_full: Callable[[], bool] = lambda: False,
     ) -> None:
         limits = limits or ProposerLimits()
         self.host_id = host_id
@@ -87,6 +88,7 @@ class Group:
             deadlines=self.deadlines,
             make_future=make_future,
             limits=limits,
+            storage_full=storage_full,
         )
         self.reads = Reads(
             driver=self,

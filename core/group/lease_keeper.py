@@ -59,7 +59,7 @@ class LeaseKeeper:
             elif self._active_term != term:
                 self._active_term = term
                 now = self._group.clock.monotonic()
-                self._clock.on_become_leader(now, self._group.machine.leases())
+                self._clock.on_become_leader(now, self._group.machine.leases(), term=term)
                 self._plan()
 
         self._group.read_index(confirmed)

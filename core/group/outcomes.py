@@ -102,6 +102,9 @@ class Ending(Enum):
     TIMEOUT_READ = "the deadline passed before the read was answered"
     NO_LEADER = "no leader was known for too long"
     NO_QUORUM = "this host cannot reach a majority of the voters"
+    STORAGE_FULL = (
+        "this host's disk is full and no other host leads; writes resume when space returns"
+    )
     QUEUE_FULL = "too many calls wait on this host"
     STOP_UNSENT = "the host stopped before the command left it"
     STOP_SENT = "the host stopped while the command was on its way"
@@ -118,6 +121,7 @@ ENDINGS: Mapping[Ending, type[QuorateError]] = {
     Ending.TIMEOUT_READ: Timeout,
     Ending.NO_LEADER: NoLeader,
     Ending.NO_QUORUM: NoQuorum,
+    Ending.STORAGE_FULL: StorageFull,
     Ending.QUEUE_FULL: Overloaded,
     Ending.STOP_UNSENT: Stopped,
     Ending.STOP_SENT: OutcomeUnknown,

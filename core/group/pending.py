@@ -96,3 +96,15 @@ class Counters:
     refused: int = 0
     ended_without_answer: int = 0
     sessions: int = 0
+
+    def totals(self) -> dict[str, object]:
+        """By name, for statistics."""
+        return {
+            "submitted_total": self.submitted,
+            "answered_total": self.answered,
+            "batches_total": self.batches,
+            "resent_total": self.resent,
+            "refused_total": self.refused,
+            "ended_without_answer_total": self.ended_without_answer,
+            "sessions_total": self.sessions,
+        }

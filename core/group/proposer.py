@@ -57,6 +57,8 @@ class Proposer:
     leader: str | None = None
     no_leader_since: float = 0.0
     quorum_reachable: bool = True
+    storage_full: bool = False
+    """This host's own disk is full."""
     closed: Ending | None = None
     """Why nothing is taken any more, as the ending of commands that were not sent."""
     session: Session | None = None
@@ -326,7 +328,8 @@ class Proposer:
     def on_sweep(self, now: float) -> Ended:
         """Time passed: find silent commands, and end those that waited too long for a leader."""
         if self.leader is None:
-            if now - self.no_leader_since < self.limits.leader_wait_s:
+            waited_s = now - self.no_leader_since
+            if waited_s < self.limits.leader_wait_s and not self.storage_full:
                 return []
             return self._end_unsent()
         if now < self.silence_check_at:
@@ -378,22 +381,16 @@ class Proposer:
         self.inflight_bytes -= pending.size_bytes
 
     def _no_leader_error(self) -> QuorateError:
-        ending = Ending.NO_LEADER if self.quorum_reachable else Ending.NO_QUORUM
-        return ending_error(ending)
+        if self.storage_full:
+            return ending_error(Ending.STORAGE_FULL)
+        return ending_error(Ending.NO_LEADER if self.quorum_reachable else Ending.NO_QUORUM)
 
     def statistics(self) -> dict[str, object]:
         """Counters since the start and the present depth."""
-        counters = self.counters
         return {
             "waiting_ops": len(self.waiting),
             "waiting_bytes": self.waiting_bytes,
             "inflight_ops": len(self.inflight),
             "inflight_bytes": self.inflight_bytes,
-            "submitted_total": counters.submitted,
-            "answered_total": counters.answered,
-            "batches_total": counters.batches,
-            "resent_total": counters.resent,
-            "refused_total": counters.refused,
-            "ended_without_answer_total": counters.ended_without_answer,
-            "sessions_total": counters.sessions,
+            **self.counters.totals(),
         }

@@ -26,8 +26,8 @@ from quorate.core.errors import (
 )
 from quorate.core.group.deadlines import Deadlines
 
-PENDING_MAX = 4096
-PENDING_PER_PEER_IN_MAX = 256
+PENDING_REQUESTS_MAX = 4096
+ANSWERING_REQUESTS_MAX = 256
 DEADLINE_MS_MAX = 60_000
 ERROR_TEXT_CHARS_MAX = 500
 
@@ -98,8 +98,8 @@ class Requests:
         with."""
         if self._stopped:
             raise Stopped("the host is stopped or stopping")
-        if len(self._asked) >= PENDING_MAX:
-            raise Overloaded(f"{PENDING_MAX} questions to other hosts wait already")
+        if len(self._asked) >= PENDING_REQUESTS_MAX:
+            raise Overloaded(f"{PENDING_REQUESTS_MAX} questions to other hosts wait already")
         asked = _Asked(self, self._next_id, peer, method, self._make_future())
         self._next_id += 1
         self._asked[asked.id] = asked
@@ -164,7 +164,7 @@ class Requests:
         handler = self._handlers.get(method)
         if handler is None:
             reply(UsageError(f"host {self._host_id!r} has no method {method!r}"))
-        elif waiting >= PENDING_PER_PEER_IN_MAX:
+        elif waiting >= ANSWERING_REQUESTS_MAX:
             self._counts["refused"] += 1
             reply(Overloaded(f"host {self._host_id!r} answers {waiting} questions already"))
         else:

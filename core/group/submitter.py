@@ -58,6 +58,7 @@ class Submitter:
         deadlines: Deadlines,
         make_future: Callable[[], asyncio.Future[Applied]],
         limits: ProposerLimits | None = None,
+        storage_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._driver = driver
         self._encode = encode
@@ -66,6 +67,7 @@ class Submitter:
         self._scheduler = scheduler
         self._deadlines = deadlines
         self._make_future = make_future
+        self._storage_full = storage_full
         self.proposer = Proposer(
             limits or ProposerLimits(),
             new_session_id,
@@ -155,6 +157,7 @@ class Submitter:
             pending.waiter.set_exception(error)
 
     def on_sweep(self, now: float) -> bool:
+        self.proposer.storage_full = self._storage_full()
         self._end(self.proposer.on_sweep(now))
         self._send(now)
         return self.proposer.busy

@@ -134,7 +134,7 @@ def test_malformed_questions_change_nothing() -> None:
 def test_questions_of_one_peer_are_bounded_and_stopping_ends_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(requests, "PENDING_PER_PEER_IN_MAX", 3)
+    monkeypatch.setattr(requests, "ANSWERING_REQUESTS_MAX", 3)
 
     async def story() -> None:
         pair = Pair()
