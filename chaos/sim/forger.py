@@ -36,7 +36,12 @@ def forged_messages(
         ack,
         {"type": "vote_reply", "term": term, "ok": True},
         {"type": "vote_reply", "term": term + 1, "ok": True},
-        {"type": "pre_vote_reply", "term": term, "round": host.driver.engine._pre_vote_round, "ok": True},
+        {
+            "type": "pre_vote_reply",
+            "term": term,
+            "round": host.driver.engine._pre_vote_round,
+            "ok": True,
+        },
         {"type": "timeout_now", "term": term},
         {"type": "removed", "term": term, "index": 1 << 40},
     ]
@@ -54,6 +59,7 @@ def forged_messages(
     nonsense: list[dict[str, Any]] = [
         {},
         {"type": "append"},
+        {"type": ["append"]},
         {"type": "vote", "term": "9", "last": 1, "last_term": 1, "round": 1, "transfer": False},
         {**append, "entries": [[1, 2, 3]]},
         {**append, "entries": [[host.journal.last_index + 9, term, b"\x00"]]},

@@ -73,9 +73,7 @@ class SimHost(Hooks):
         assert self.life is None
         self.failed = None
         offset = self._rng.uniform(0, 1000)
-        life = self.life = Life(
-            self._queue, clock_rate=self._clock_rate, clock_offset_s=offset
-        )
+        life = self.life = Life(self._queue, clock_rate=self._clock_rate, clock_offset_s=offset)
         parts, disk = self._parts, self.disk
         self.log_engine = MemoryEngine(TABLES, life, disk.model, image=disk.log)
         try:
@@ -133,6 +131,7 @@ class SimHost(Hooks):
         life = self.life
         if life is None:
             return
+        self._watch.on_kill(self.id, self.journal)
         self.disk.log = self.log_engine.crash(crash_policy(self._rng), self._rng)
         places = self.state.places
         self.disk.states[places.generation] = places.engine.crash(
@@ -178,7 +177,16 @@ class SimHost(Hooks):
         except codec.Malformed as error:
             self._network.reset_unreadable(self._network.links[(peer, self.id)], str(error))
             return
-        self.driver.on_message(peer, message)
+        self.hand(peer, message)
+
+    def hand(self, peer: str, message: Any) -> None:
+        """A message of `peer` reaches the driver; nothing may come out of that but its effects."""
+        try:
+            self.driver.on_message(peer, message)
+        except Exception as error:
+            self._watch.find(
+                f"a message of {peer} made {self.id} raise {type(error).__name__}: {error}"
+            )
 
     def on_link(self, peer: str, *, up: bool) -> None:
         self.driver.on_peer(peer, up=up)

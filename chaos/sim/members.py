@@ -52,7 +52,10 @@ class Operator:
     def members(self, leader: SimHost) -> dict[str, str] | None:
         """id -> role by the leader's committed configuration, or None while it is not certain."""
         engine = leader.driver.engine
-        if engine.configuration_index > engine.commit_index or engine.commit_index < engine.term_start:
+        if (
+            engine.configuration_index > engine.commit_index
+            or engine.commit_index < engine.term_start
+        ):
             return None
         return {member.id: member.role for member in engine.configuration.members}
 

@@ -8,7 +8,7 @@ operator is told not to do (members.py says what that is).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from quorate.chaos.sim.events import EventQueue
 from quorate.chaos.sim.forger import forged_messages
@@ -29,9 +29,10 @@ class Nemesis:
         queue: EventQueue,
         network: Network,
         hosts: Sequence[SimHost],
-        operator: Operator,
+        operator: Operator | None,
         transcript: Transcript,
         forges: bool,
+        only: Container[str] | None = None,
     ) -> None:
         self._rng = random.Random(f"nemesis {options.seed}")
         self._options, self._queue, self._network = options, queue, network
@@ -61,6 +62,8 @@ class Nemesis:
         ]
         if forges:
             self._faults.append((self.forge, 6))
+        if only is not None:
+            self._faults = [row for row in self._faults if row[0].__name__ in only]
 
     def start(self) -> None:
         self._next()
@@ -94,9 +97,7 @@ class Nemesis:
 
     def _later(self, low_s: float, high_s: float, act: Callable[[], object]) -> None:
         """Repair after a while, unless everything was repaired before."""
-        self._queue.after(
-            self._rng.uniform(low_s, high_s), lambda: None if self._over else act()
-        )
+        self._queue.after(self._rng.uniform(low_s, high_s), lambda: None if self._over else act())
 
     def _alive(self) -> list[SimHost]:
         return [host for host in self._hosts if host.life is not None and host.failed is None]
@@ -214,9 +215,7 @@ class Nemesis:
             if self._rng.random() < 0.5 and host.life is not None:
                 for peer, message in forged_messages(self._rng, host, self._hosts):
                     host.life.run(
-                        lambda host=host, peer=peer, message=message: host.driver.on_message(
-                            peer, message
-                        )
+                        lambda host=host, peer=peer, message=message: host.hand(peer, message)
                     )
 
     # --- disks ----------------------------------------------------------------------------------
@@ -269,17 +268,20 @@ class Nemesis:
             leader.transfer(target)
 
     def change_members(self) -> None:
-        self._operator.change_something(self._rng, self.leader)
+        if self._operator is not None:
+            self._operator.change_something(self._rng, self.leader)
 
     def lonely_changes(self) -> None:
         """A leader is cut off, and is then told to remove the others one after the other."""
-        leader = self.leader()
-        if leader is None:
+        leader, operator = self.leader(), self._operator
+        if leader is None or operator is None:
             return
         self._block(self._network.of(leader.id), f"isolate {leader.id}, then remove the others")
-        others = [voter for voter in leader.driver.engine.configuration.voters if voter != leader.id]
+        others = [
+            voter for voter in leader.driver.engine.configuration.voters if voter != leader.id
+        ]
         for step, voter in enumerate(others, 1):
-            self._queue.after(0.05 * step, lambda voter=voter: self._operator.remove(leader, voter))
+            self._queue.after(0.05 * step, lambda voter=voter: operator.remove(leader, voter))
 
     # --- stories --------------------------------------------------------------------------------
 

@@ -17,7 +17,9 @@ LAST_LINES_MAX = 60
 class Transcript:
     """Append-only. `echo` gets every line as it is written."""
 
-    def __init__(self, now: Callable[[], float], echo: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self, now: Callable[[], float], echo: Callable[[str], object] | None = None
+    ) -> None:
         self._now = now
         self._echo = echo
         self._hash = hashlib.blake2b(digest_size=16)

@@ -6,8 +6,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from quorate.chaos.sim.history import History
@@ -30,9 +30,10 @@ class Promise:
     term: int = 0
     vote: str | None = None
     vote_term: int = 0
-    acked: dict[int, int] = field(default_factory=dict[int, int])
-    """index -> term of the entry it acknowledged or counted as its own; only the newest counts."""
-    commit: int = 0
+    acked_in: int = 0
+    """The term of the leader it acknowledged to."""
+    acked: tuple[int, int] = (0, 0)
+    """(index, term) of the furthest entry it acknowledged in that term."""
 
 
 @dataclass(slots=True)
@@ -42,6 +43,10 @@ class Truth:
     term: int
     digest: bytes
     host: str
+
+
+def _holds(journal: Journal, index: int, term: int) -> bool:
+    return index <= journal.base_index or journal.term_at(index) == term
 
 
 class Watch:
@@ -110,12 +115,24 @@ class Watch:
         vote, term = journal.getVotedForNodeId(), journal.getCurrentTerm()
         if term == promise.vote_term and promise.vote is not None and vote != promise.vote:
             self.find(f"{host} forgot its vote for {promise.vote} in term {term} in a restart")
-        for index, entry_term in promise.acked.items():
-            if index > journal.base_index and journal.term_at(index) != entry_term:
-                self.find(
-                    f"{host} acknowledged entry {index} of term {entry_term} and lost it in a "
-                    f"restart: its log is {journal.base_index}..{journal.last_index}"
-                )
+        self._check_acked(host, journal, "in a restart")
+
+    def on_kill(self, host: str, journal: Journal) -> None:
+        """What a newer leader replaced before the crash need not be there after it."""
+        promise = self.promises.setdefault(host, Promise())
+        if journal.getCurrentTerm() > promise.acked_in and not _holds(journal, *promise.acked):
+            promise.acked = (0, 0)
+
+    def _check_acked(self, host: str, journal: Journal, when: str) -> None:
+        promise = self.promises[host]
+        if not _holds(journal, *promise.acked):
+            index, term = promise.acked
+            self.find(
+                f"{host} acknowledged entry {index} of term {term} to the leader of term "
+                f"{promise.acked_in} and lost it {when}: its log is "
+                f"{journal.base_index}..{journal.last_index}"
+            )
+            promise.acked = (0, 0)
 
     def on_sent(self, host: str, message: dict[str, Any], journal: Journal) -> None:
         """A host speaks: what it says must be on its disk. Remember what it promised."""
@@ -126,11 +143,13 @@ class Watch:
         promise.term = max(promise.term, term)
         if kind == "append_ack" and message.get("ok"):
             index = message["match"]
-            if index > journal.durable_last:
-                self.find(f"{host} acknowledged entry {index}, its disk ends at {journal.durable_last}")
+            if index > max(journal.durable_last, journal.base_index):
+                self.find(
+                    f"{host} acknowledged entry {index}, its disk ends at {journal.durable_last}"
+                )
             at = journal.term_at(index)
-            if at is not None:
-                promise.acked = {index: at}
+            if at is not None and (term, index) > (promise.acked_in, promise.acked[0]):
+                promise.acked_in, promise.acked = term, (index, at)
         elif kind == "vote_reply" and message.get("ok"):
             promise.vote, promise.vote_term = journal.getVotedForNodeId(), term
 
@@ -153,11 +172,28 @@ class Watch:
         cached = int(journal.statistics()["cache_bytes"])
         if cached > cache_max + CACHE_SLACK_BYTES:
             self.find(f"{host} keeps {cached} bytes of log in memory, {cache_max} at most")
+        promise = self.promises.get(host)
+        if promise is not None and promise.acked_in == engine.term:
+            self._check_acked(host, journal, "while it follows that leader")
         since, turns = self._turns.get(host, (now, driver.turns))
         if now - since >= 1.0 or host not in self._turns:
             if driver.turns - turns > TURNS_PER_S_MAX * max(1.0, now - since):
                 self.find(f"{host} took {driver.turns - turns} turns in {now - since:.1f} s")
             self._turns[host] = (now, driver.turns)
+
+    def look_at_leader(self, leader: RaftDriver, followers: Mapping[str, RaftDriver]) -> None:
+        """What the leader of the newest term counts on is really there."""
+        for peer, progress in leader.engine.progress.items():
+            follower = followers.get(peer)
+            if follower is None or progress.match == 0:
+                continue
+            term = leader.journal.term_at(progress.match)
+            if term is not None and not _holds(follower.journal, progress.match, term):
+                self.find(
+                    f"{leader.host_id} leads term {leader.engine.term} and counts entry "
+                    f"{progress.match} of term {term} on {peer}, whose log is "
+                    f"{follower.journal.base_index}..{follower.journal.last_index}"
+                )
 
     def count(self, pair: tuple[str, str], messages: int, elapsed_s: float) -> None:
         """Messages sent so far on a link; called about every second (S16)."""

@@ -161,8 +161,9 @@ class World:
         for text, holds in steps:
             if not self._until(holds, HEAL_BOUND_S - (self.queue.now - began)):
                 if not self.over:
-                    self.watch.find(f"no progress {HEAL_BOUND_S:.0f} s after healing: {text} "
-                                    f"({self._where()})")
+                    self.watch.find(
+                        f"no progress {HEAL_BOUND_S:.0f} s after healing: {text} ({self._where()})"
+                    )
                 return False
         self.heal_s = self.queue.now - began
         return True
@@ -194,9 +195,7 @@ class World:
         if leader is None or leader.driver.engine.commit_index < leader.journal.last_index:
             return False
         index = leader.journal.last_index
-        return all(
-            host.running and host.state.applied_index == index for host in self._members()
-        )
+        return all(host.running and host.state.applied_index == index for host in self._members())
 
     def _where(self) -> str:
         parts: list[str] = []
@@ -241,6 +240,13 @@ class World:
                     host.driver,
                     len(host.driver.engine.outbox),
                     self.options.cache_bytes_max,
+                )
+        leader = self.nemesis.leader()
+        if leader is not None:
+            running = {host.id: host for host in self.hosts.values() if host.running}
+            if leader.term == max(host.term for host in running.values()):
+                self.watch.look_at_leader(
+                    leader.driver, {host_id: host.driver for host_id, host in running.items()}
                 )
         stalled = self.network.idle_too_long()
         if stalled is not None:
