@@ -93,6 +93,8 @@ _DISK = "files, LMDB and the commit thread"
 SHELLS: dict[str, str] = {
     "core/clock.py": "the one place that reads the clocks and seeds a generator",
     "core/codec.py": "names uuid.UUID among the values it carries",
+    "chaos/sim/engine.py": "the command: runs seeds on all cores and times them",
+    "chaos/sim/unpatched_world.py": "seeds the global dice, which the unpatched engine rolls",
     **{
         f"core/group/{name}.py": _CALLERS
         for name in (
