@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 LAYERS := core hosts consistency chaos bench
-CODE := $(LAYERS) tests quorate/__init__.py quorate/__main__.py
+CODE := $(LAYERS) tests README.md quorate/__init__.py quorate/__main__.py
 
 .PHONY: help setup demo test check soak bench lock clean
 .DEFAULT_GOAL := help

@@ -1,7 +1,8 @@
 """Time and chance are handed in, never fetched.
 
-This file is the only place that reads the machine's clocks or seeds a generator. Everything that decides takes a
-`Clock` and a `random.Random`, so that a whole host can run in virtual time and replay from a seed.
+This file is the only place that reads the machine's clocks or seeds a generator. Everything that
+decides takes a `Clock` and a `random.Random`, so that a whole host can run in virtual time and
+replay from a seed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Clock(Protocol):
         ...
 
     def wall(self) -> float:
-        """Seconds since the Unix epoch; may jump either way. Never decides anything about safety."""
+        """Seconds since the Unix epoch; may jump either way. Never decides anything about
+        safety."""
         ...
 
 
