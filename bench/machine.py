@@ -19,13 +19,15 @@ import lmdb
 from quorate.bench.histogram import Histogram
 
 LIBRARIES = ("pysyncobj", "lmdb", "cbor2", "uvloop", "aiohttp")
-SYNCS = 400
-COMMITS = 400
+SYNCS_MAX = 400
+COMMITS_MAX = 400
+PROBE_S = 1.0
+"""Each probe ends after so many syncs or so long."""
 BLOCK_BYTES = 4096
 MEMORY_FILESYSTEMS = ("tmpfs", "ramfs")
 
 
-def record(folder: Path) -> dict[str, Any]:
+def record(folder: Path, probe_s: float = PROBE_S) -> dict[str, Any]:
     """Everything about this machine, measured in `folder`: a second or so."""
     return {
         "cpu": _cpu(),
@@ -36,12 +38,12 @@ def record(folder: Path) -> dict[str, Any]:
         "libraries": {name: _version(name) for name in LIBRARIES},
         "filesystem": filesystem(folder),
         "load_average": os.getloadavg()[0],
-        "disk": disk(folder),
-        "lmdb": lmdb_alone(folder),
+        "disk": disk(folder, probe_s),
+        "lmdb": lmdb_alone(folder, probe_s),
     }
 
 
-def disk(folder: Path, syncs: int = SYNCS) -> dict[str, Any]:
+def disk(folder: Path, seconds: float = PROBE_S) -> dict[str, Any]:
     """The disk's own sync time: 4 KiB written over in place, then fdatasync."""
     path = folder / "sync.probe"
     block = os.urandom(BLOCK_BYTES)
@@ -50,7 +52,8 @@ def disk(folder: Path, syncs: int = SYNCS) -> dict[str, Any]:
         os.pwrite(file, block * 16, 0)
         os.fsync(file)
         times: list[int] = []
-        for n in range(syncs):
+        until = time.perf_counter() + seconds
+        while (n := len(times)) < SYNCS_MAX and time.perf_counter() < until:
             began = time.perf_counter_ns()
             os.pwrite(file, block, n % 16 * BLOCK_BYTES)
             os.fdatasync(file)
@@ -61,14 +64,15 @@ def disk(folder: Path, syncs: int = SYNCS) -> dict[str, Any]:
     return _percentiles(times, "fdatasync_4k")
 
 
-def lmdb_alone(folder: Path, commits: int = COMMITS) -> dict[str, Any]:
+def lmdb_alone(folder: Path, seconds: float = PROBE_S) -> dict[str, Any]:
     """py-lmdb with nothing around it: one 100-byte value per synced commit."""
     path = folder / "lmdb.probe"
     path.mkdir()
     environment: Any = lmdb.open(str(path), map_size=64 * 1024 * 1024)
     value = os.urandom(100)
     times: list[int] = []
-    for n in range(commits):
+    until = time.perf_counter() + seconds
+    while (n := len(times)) < COMMITS_MAX and time.perf_counter() < until:
         began = time.perf_counter_ns()
         with environment.begin(write=True) as transaction:
             transaction.put(b"%06d" % n, value)
@@ -77,7 +81,7 @@ def lmdb_alone(folder: Path, commits: int = COMMITS) -> dict[str, Any]:
     for file in path.iterdir():
         file.unlink()
     path.rmdir()
-    return {**_percentiles(times, "commit"), "commits_per_s": commits / (sum(times) / 1e9)}
+    return {**_percentiles(times, "commit"), "commits_per_s": len(times) / (sum(times) / 1e9)}
 
 
 def filesystem(folder: Path) -> str | None:

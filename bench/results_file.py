@@ -1,7 +1,8 @@
 """The result file: one JSON document with a versioned schema.
 
 The law of this file: a file of another version is refused with a clear text, never guessed at; a
-file appears whole or not at all. JSON has no nan, so a missing figure is null.
+file appears whole or not at all. JSON has no nan: a missing figure is null in the file and
+nan in memory.
 """
 
 from __future__ import annotations
@@ -41,7 +42,18 @@ def read(path: Path) -> dict[str, Any]:
         raise WrongResult(
             f"{path} has the schema {schema!r}, this version reads {SCHEMA!r}: measure again"
         )
-    return cast(dict[str, Any], result)
+    document = cast(dict[str, Any], result)
+    return {**document, "results": _with_nan(document.get("results"))}
+
+
+def _with_nan(value: Any) -> Any:
+    if value is None:
+        return math.nan
+    if isinstance(value, dict):
+        return {k: _with_nan(v) for k, v in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [_with_nan(each) for each in cast(list[Any], value)]
+    return value
 
 
 def _without_nan(value: Any) -> Any:

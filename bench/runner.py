@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import random
 import shutil
 import subprocess
@@ -48,8 +49,10 @@ async def run(
         "commit": _commit(),
         "began_at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
         "plan": dataclasses.asdict(plan),
-        "machine": machine.record(folder),
-        "overhead_ns": {str(n): await overhead_ns(n) for n in plan.in_flight},
+        "machine": machine.record(folder, min(machine.PROBE_S, plan.seconds)),
+        "overhead_ns": {
+            str(n): await overhead_ns(n, min(0.3, plan.seconds)) for n in plan.in_flight
+        },
         "systems": {},
         "results": {},
         "failed": {},
@@ -63,6 +66,7 @@ async def run(
         result["interrupted"] = True
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    result["load_average_after"] = os.getloadavg()[0]
     result["seconds"] = round(time.time() - began, 1)
     return result
 

@@ -1,0 +1,1 @@
+"""The measurements' own tests: figures must be right before they are good."""

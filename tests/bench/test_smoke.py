@@ -1,0 +1,107 @@
+"""One question of a real group, tiny: it answers, and nothing outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import quorate
+from quorate.bench import results_file
+from quorate.bench.child import Child, ChildFailed
+
+ENV = {**os.environ, "PYTHONPATH": str(Path(quorate.__file__).parent.parent)}
+TINY = ["--quick", "--systems", "quorate", "--seconds", "0.2"]
+
+
+def bench(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "quorate.bench", "run", *TINY, *arguments]
+
+
+def running_below(folder: Path) -> list[str]:
+    """Command lines of processes that name `folder`."""
+    found: list[str] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if str(folder) in line:
+                found.append(line)
+    return found
+
+
+def test_a_tiny_run_answers_and_leaves_nothing(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "result.json"
+    data.mkdir()
+    done = subprocess.run(
+        bench("--only", "writes", "--data", str(data), "--json", str(out)),
+        env=ENV,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = results_file.read(out)["results"]["writes"]
+    assert [(row["in_flight"], row["where"]) for row in rows] == [
+        (1, "leader"),
+        (1, "elsewhere"),
+        (64, "leader"),
+        (1024, "leader"),
+        (1024, "spread"),
+    ]
+    assert all(row["ops_per_s"] > 0 and row["errors"] == 0 for row in rows)
+    assert "verdict" in done.stdout
+    assert list(data.iterdir()) == []
+    assert running_below(data) == []
+
+
+def test_ctrl_c_keeps_what_was_measured_and_stops_every_process(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "result.json"
+    data.mkdir()
+    with subprocess.Popen(
+        bench("--only", "writes", "--only", "idle", "--data", str(data), "--json", str(out)),
+        env=ENV,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "quorate" in process.stderr.readline()  # the first load is done
+        process.send_signal(signal.SIGINT)
+        text, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "INTERRUPTED" in text
+    kept = json.loads(out.read_text())
+    assert kept["interrupted"] is True
+    assert kept["results"]["writes"][0]["ops_per_s"] > 0
+    assert list(data.iterdir()) == []
+    assert running_below(data) == []
+
+
+def test_a_process_that_does_not_start_is_quoted(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('the port is taken')"]
+    with pytest.raises(ChildFailed, match="the port is taken"):
+        asyncio.run(Child.start("a", command, stderr=tmp_path / "stderr"))
+
+
+def test_an_order_that_is_not_answered_ends_by_its_deadline(tmp_path: Path) -> None:
+    silent = "import sys; print('{\"hello\": {}}', flush=True); sys.stdin.read()"
+
+    async def story() -> None:
+        child = await Child.start("a", [sys.executable, "-c", silent], stderr=tmp_path / "stderr")
+        try:
+            with pytest.raises(ChildFailed, match="did not answer 'load'"):
+                await child.order("load", timeout_s=0.05)
+        finally:
+            await child.end()
+        assert not child.alive
+
+    asyncio.run(story())
