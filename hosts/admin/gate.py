@@ -14,7 +14,6 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -41,6 +40,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def without_port(host: str) -> str:
+    """`127.0.0.1:7501` -> `127.0.0.1`, `[::1]:7501` -> `[::1]`. Never raises: a stranger wrote it."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() and not host.endswith("]") else host
 
 
 def guard(token: str | None, operations: Mapping[str, Operation]) -> Any:
@@ -77,10 +82,10 @@ def _stranger(
 ) -> web.Response | None:
     """A refusal for who may not ask; None for who may."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and origin.partition("://")[2] != request.host:
         return refuse(plain(403, "ForeignOrigin", f"requests of pages of {origin} are refused"))
     if token is None:
-        if not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+        if not is_loopback(without_port(request.host)):
             return refuse(
                 plain(403, "ForeignHost", "without a token only loopback names are served")
             )

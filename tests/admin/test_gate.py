@@ -10,6 +10,7 @@ import pytest
 
 from quorate.core import errors
 from quorate.core.errors import ConfigError, NoQuorum, OutcomeUnknown, QuorateError
+from quorate.hosts.admin.gate import is_loopback, without_port
 from quorate.hosts.admin.problems import problem, status_of
 from quorate.hosts.admin.server import OPERATIONS, start_server
 from tests.admin.stub import StubPort, run
@@ -67,6 +68,13 @@ def test_a_browser_page_of_elsewhere_cannot_reach_a_host_on_loopback() -> None:
         assert port.calls == []
 
     run(story)
+
+
+def test_a_host_header_is_read_without_trusting_it() -> None:
+    for text in ("127.0.0.1", "127.0.0.1:7501", "localhost:1", "[::1]", "[::1]:7501"):
+        assert is_loopback(without_port(text)), text
+    for text in ("", "[", "]:1", "127.0.0.1.example.test", "example.test:80", "10.0.0.1", "::1:x"):
+        assert not is_loopback(without_port(text)), text
 
 
 def test_an_error_says_its_outcome_and_where_to_try_next() -> None:
