@@ -12,7 +12,7 @@ import asyncio
 from types import TracebackType
 from typing import Literal
 
-from quorate.core.errors import LeaseExpired, LockLost, QuorateError, Refused, Timeout
+from quorate.core.errors import LeaseExpired, LockLost, QuorateError, Refused, Stopped, Timeout
 from quorate.core.group.group import Group
 from quorate.core.group.leases import Lease, Leases
 from quorate.core.group.scope import CancelScope
@@ -128,6 +128,8 @@ class Claim:
         while True:
             if self._group.broken is not None:
                 raise self._group.broken
+            if self._group.stopped:
+                raise Stopped("the host is stopped or stopping")
             record = self._record()
             if record is not None and (record.lease, record.owner) == me:
                 return record.token if isinstance(record, LockRecord) else record.term

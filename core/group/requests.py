@@ -62,6 +62,34 @@ class _Asked:
         )
 
 
+class _Answer:
+    """The answer to one question of a peer: given once, in time, or not at all."""
+
+    __slots__ = ("_id", "_peer", "_requests", "bucket")
+
+    def __init__(self, requests: Requests, peer: str, id_: int) -> None:
+        self._requests: Requests | None = requests
+        self._peer = peer
+        self._id = id_
+        self.bucket: dict[Any, None] | None = None
+
+    def __call__(self, answer: object) -> None:
+        requests = self._close()
+        if requests is not None:
+            requests.respond(self._peer, self._id, answer)
+
+    def on_deadline(self, now: float) -> None:
+        self._close()
+
+    def _close(self) -> Requests | None:
+        requests, self._requests = self._requests, None
+        if requests is not None:
+            requests.answered(self._peer)
+            if self.bucket is not None:
+                self.bucket.pop(self, None)
+        return requests
+
+
 class Requests:
     """The request layer of one host."""
 
@@ -147,20 +175,11 @@ class Requests:
             self._counts["malformed"] += 1
             return
         arguments = cast(list[Any], args)
-        expires = self._clock.monotonic() + min(max(deadline_ms, 0), DEADLINE_MS_MAX) / 1000
-        answered = False
-
-        def reply(answer: object) -> None:
-            nonlocal answered
-            if answered:
-                return
-            answered = True
-            self._answering[peer] = self._answering.get(peer, 1) - 1
-            if self._clock.monotonic() <= expires:
-                self._respond(peer, id_, answer)
-
+        seconds = min(max(deadline_ms, 0), DEADLINE_MS_MAX) / 1000
         waiting = self._answering.get(peer, 0)
         self._answering[peer] = waiting + 1
+        reply = _Answer(self, peer, id_)
+        reply.bucket = self._deadlines.add(self._clock.monotonic() + seconds, reply)
         handler = self._handlers.get(method)
         if handler is None:
             reply(UsageError(f"host {self._host_id!r} has no method {method!r}"))
@@ -177,7 +196,12 @@ class Requests:
                 self._counts["malformed"] += 1
                 reply(UsageError(f"{method}: malformed arguments ({type(error).__name__})"))
 
-    def _respond(self, peer: str, id_: int, answer: object) -> None:
+    def answered(self, peer: str) -> None:
+        """One question of `peer` less waits for its answer here."""
+        self._answering[peer] = max(0, self._answering.get(peer, 0) - 1)
+
+    def respond(self, peer: str, id_: int, answer: object) -> None:
+        """Send an answer; a `QuorateError` is sent as an error."""
         message: dict[str, Any] = {"type": "res", "id": id_}
         if isinstance(answer, QuorateError):
             kind = answer.outcome

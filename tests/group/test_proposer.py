@@ -303,3 +303,30 @@ def test_an_unsent_call_that_waits_for_room_times_out_definitely() -> None:
             await first
 
     run_virtual(story())
+
+
+def test_a_lost_opening_leaves_no_later_batch_without_a_session() -> None:
+    async def story() -> None:
+        bench = Bench()
+        bench.driver.script.append("drop")
+        first = asyncio.ensure_future(bench.put("a"))
+        await bench.settle()
+        assert await bench.put("b") == "done b"
+        assert await first == "done a"
+        assert bench.machine.effects == ["b", "a"]
+        assert bench.submitter.statistics()["sessions_total"] == 1
+
+    run_virtual(story())
+
+
+def test_a_full_disk_of_this_host_is_named_at_once() -> None:
+    async def story() -> None:
+        bench = Bench(leader=None)
+        bench.submitter._storage_full = lambda: True
+        started = bench.loop.time()
+        with pytest.raises(StorageFull) as caught:
+            await bench.put("x", timeout_s=30)
+        assert caught.value.outcome == "not_applied"
+        assert bench.loop.time() - started < 0.1
+
+    run_virtual(story())
