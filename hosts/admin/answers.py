@@ -11,10 +11,17 @@ from aiohttp import web
 from quorate.hosts.admin.problems import CONTENT_TYPE, RETRY_AFTER_S
 
 
+def encoded(value: Any) -> bytes:
+    """One line of JSON. Half a surrogate pair, which a stranger may send, is written as an escape."""
+    text = json.dumps(value, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")
+
+
 def ok(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """`value` as JSON, one line that ends in a newline so that a terminal stays tidy."""
     return web.Response(
-        text=json.dumps(value, ensure_ascii=False) + "\n",
+        body=encoded(value),
+        charset="utf-8",
         status=status,
         headers=headers,
         content_type="application/json",
@@ -27,7 +34,8 @@ def refuse(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None)
     if problem["status"] == 503:
         more.setdefault("Retry-After", str(RETRY_AFTER_S))
     return web.Response(
-        text=json.dumps(problem, ensure_ascii=False) + "\n",
+        body=encoded(problem),
+        charset="utf-8",
         status=problem["status"],
         headers=more,
         content_type=CONTENT_TYPE,

@@ -43,7 +43,7 @@ def is_loopback(host: str) -> bool:
 
 
 def without_port(host: str) -> str:
-    """`127.0.0.1:7501` -> `127.0.0.1`, `[::1]:7501` -> `[::1]`. Never raises: a stranger wrote it."""
+    """`127.0.0.1:7501` -> `127.0.0.1`. Never raises: a stranger wrote it."""
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdigit() and not host.endswith("]") else host
 

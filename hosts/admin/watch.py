@@ -93,7 +93,9 @@ async def _stream(
                 revision = change.revision
                 if revision == start and position <= skip:
                     continue
-                await response.write(event_text(change, position).encode())
+                await response.write(
+                    event_text(change, position).encode("utf-8", "backslashreplace")
+                )
         except StopAsyncIteration:
             return
         except QuorateError as error:
