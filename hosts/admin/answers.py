@@ -12,7 +12,7 @@ from quorate.hosts.admin.problems import CONTENT_TYPE, RETRY_AFTER_S
 
 
 def encoded(value: Any) -> bytes:
-    """One line of JSON. Half a surrogate pair, which a stranger may send, is written as an escape."""
+    """One line of JSON; half a surrogate pair, which a stranger may send, as an escape."""
     text = json.dumps(value, ensure_ascii=False) + "\n"
     return text.encode("utf-8", "backslashreplace")
 
