@@ -153,11 +153,12 @@ def stale_reads(ops: Sequence[Op]) -> list[str]:
             continue
         finished = bisect_left(ends.get(op.key, []), op.called)
         overwritten_by = latest_call[op.key][finished - 1] if finished else -1.0
-        writer = writers.get(op.value)
         if op.value is None:
             if finished:
                 found.append(f"read {op.id} saw nothing after {finished} finished writes")
-        elif writer is None or writer.key != op.key:
+            continue
+        writer = writers.get(op.value)
+        if writer is None or writer.key != op.key:
             found.append(f"read {op.id} saw {op.value}, which nobody wrote to {op.key}")
         elif writer.called > op.returned:
             found.append(f"read {op.id} saw {op.value} before it was written")

@@ -1,8 +1,8 @@
-"""The workload: one client in every host's process, with the product's own proposer, so that retries,
-sessions and refusals are those of a real host.
+"""The workload: one client in every host's process, with the product's own proposer, so that
+retries, sessions and refusals are those of a real host.
 
-The law: a client belongs to one life of its host and dies with it (its open calls are unknown then);
-it calls at random, in bursts now and then, and every call has a deadline.
+The law: a client belongs to one life of its host and dies with it (its open calls are unknown
+then); it calls at random, in bursts now and then, and every call has a deadline.
 """
 
 from __future__ import annotations

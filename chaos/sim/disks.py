@@ -1,7 +1,8 @@
 """What survives of a host: its disks, and how they fail.
 
-The law: a crash leaves what was committed, and of the commit in flight either all or nothing (LMDB's
-promise); a snapshot or a state folder is there whole or not at all. Nothing else outlives a process.
+The law: a crash leaves what was committed, and of the commit in flight either all or nothing
+(LMDB's promise); a snapshot or a state folder is there whole or not at all. Nothing else outlives
+a process.
 """
 
 from __future__ import annotations

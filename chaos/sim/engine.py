@@ -1,10 +1,10 @@
-"""`python -m quorate.chaos.sim.engine`: run seeds of the simulator, print a verdict, tell the story of a
-failure and how to replay it.
+"""`python -m quorate.chaos.sim.engine`: run seeds of the simulator, print a verdict, tell the story
+of a failure and how to replay it.
 
-    --seeds 300                      300 seeds; exit 0 only if every verdict is held
-    --seed 7 --transcript            one seed, every line; two runs print the same hash
-    --unpatched --seeds 100          plain PySyncObj in the same world; exit 0 only if it lost something
-    --plant S2 --seeds 1000          our engine with one hazard brought back; exit 0 only if it is found
+    --seeds 300               300 seeds; exit 0 only if every verdict is held
+    --seed 7 --transcript     one seed, every line; two runs print the same hash
+    --unpatched --seeds 100   plain PySyncObj in the same world; exit 0 only if it lost something
+    --plant S2 --seeds 1000   our engine with one hazard brought back; exit 0 only if it is found
 
 Seeds of `seeds.txt` (each failed once) always run first.
 """
@@ -40,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {MODULE}", description="Run seeds of the simulator."
+    )
     parser.add_argument("--seeds", type=int, default=100, help="how many seeds")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seed", type=int, help="one seed only")
@@ -54,14 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _runner(options: argparse.Namespace) -> Callable[[int], Report]:
-    return _Run(options.seconds, options.unpatched, options.plant)
-
-
-class _Run:
+class Run:
     """One seed, as something another process can be handed."""
 
-    def __init__(self, seconds: float, unpatched: bool, plant: str | None) -> None:
+    def __init__(
+        self, seconds: float = 30.0, *, unpatched: bool = False, plant: str | None = None
+    ) -> None:
         self._seconds, self._unpatched, self._plant = seconds, unpatched, plant
 
     def __call__(self, seed: int, echo: Callable[[str], object] | None = None) -> Report:
@@ -71,11 +71,15 @@ class _Run:
         return run_seed(seed, self._seconds, parts, echo)
 
 
+def _run_of(options: argparse.Namespace) -> Run:
+    return Run(options.seconds, unpatched=options.unpatched, plant=options.plant)
+
+
 # --- one ------------------------------------------------------------------------------------------
 
 
 def _one(options: argparse.Namespace) -> int:
-    run = _Run(options.seconds, options.unpatched, options.plant)
+    run = _run_of(options)
     report = run(options.seed, print if options.transcript else None)
     if options.json:
         print(json.dumps(asdict(report)))
@@ -95,7 +99,7 @@ def _many(options: argparse.Namespace) -> int:
     seeds = list(dict.fromkeys(seeds))
     looking_for_one = (options.unpatched or options.plant is not None) and not options.all
     reports: list[Report] = []
-    for report in _run_all(_runner(options), seeds, options.jobs):
+    for report in run_all(_run_of(options), seeds, options.jobs):
         reports.append(report)
         if report.verdict == "broken" and looking_for_one:
             break
@@ -116,7 +120,7 @@ def _known_seeds(options: argparse.Namespace) -> list[int]:
     return [int(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
 
 
-def _run_all(run: Callable[[int], Report], seeds: list[int], jobs: int) -> Iterator[Report]:
+def run_all(run: Callable[[int], Report], seeds: list[int], jobs: int) -> Iterator[Report]:
     """Reports in the order of the seeds, a bounded number of runs ahead."""
     if jobs <= 1:
         yield from map(run, seeds)

@@ -1,5 +1,5 @@
-"""A simulated host of ours: the real driver, engine, journal and machine on a simulated disk, with a
-client in the same process. It is killed, restarted, paused and wiped by the nemesis.
+"""A simulated host of ours: the real driver, engine, journal and machine on a simulated disk,
+with a client in the same process. It is killed, restarted, paused and wiped by the nemesis.
 
 The law: only `HostDisk` outlives `kill`; everything else is made anew by `start`.
 """
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from quorate.chaos.sim.clients import Client
 from quorate.chaos.sim.disks import HostDisk, crash_policy
 from quorate.chaos.sim.events import EventQueue, Life
 from quorate.chaos.sim.history import History
@@ -24,7 +23,6 @@ from quorate.core import codec
 from quorate.core.errors import CorruptStorage
 from quorate.core.raft.driver import Hooks, RaftDriver
 from quorate.core.raft.engine import MalformedMessage
-from quorate.core.raft.journal import Journal
 from quorate.core.raft.journal_records import TABLES
 from quorate.core.raft.members import Change, Configuration
 from quorate.core.raft.state import Results
@@ -163,7 +161,8 @@ class SimHost(Hooks):
             self._resume()
 
     def wipe(self) -> None:
-        """The dead host's folder is emptied; it comes back as a stranger that was never a member."""
+        """The dead host's folder is emptied; it comes back as a stranger that was never a
+        member."""
         self.disk.wipe()
         self._configuration = None
         self.failed = None

@@ -1,8 +1,8 @@
 """The operator: changes the members of the group by the rules an operator is given.
 
 The law: one thing at a time; a host's folder is emptied only after a leader's *committed*
-configuration does not name it, and only some time after the host was stopped (so that nothing of its
-old life is still on the way); a host that was emptied joins as a new one.
+configuration does not name it, and only some time after the host was stopped (so that nothing of
+its old life is still on the way); a host that was emptied joins as a new one.
 """
 
 from __future__ import annotations

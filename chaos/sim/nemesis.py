@@ -1,8 +1,8 @@
 """What goes wrong, and when: faults drawn from the seed, each with its own end.
 
-The law: a fault is a method that breaks something now and plans its repair; faults may overlap in any
-way; `calm` repairs everything. A nemesis may do to the hosts what the world may do, never what their
-operator is told not to do (members.py says what that is).
+The law: a fault is a method that breaks something now and plans its repair; faults may overlap in
+any way; `calm` repairs everything. A nemesis may do to the hosts what the world may do, never
+what their operator is told not to do (members.py says what that is).
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class SimSnapshots:
             self._disk.generations += 1
             name = f"state-{self._disk.generations:06d}"
             self._disk.states[name] = DiskImage(
-                {table: {key: value for key, value in rows} for table, rows in codec.loads(held[1])}
+                {table: dict(rows) for table, rows in codec.loads(held[1])}
             )
             done(name, None)
 

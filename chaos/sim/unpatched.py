@@ -1,4 +1,4 @@
-"""A host of plain PySyncObj 0.3.17 for the simulator: the positive control. If the world cannot make
+"""A host of plain PySyncObj 0.3.17 in the simulator: the positive control. If the world cannot make
 *this* lose an acknowledged write, it cannot be trusted to acquit anybody.
 
 The law: PySyncObj is used as its documentation says (a replicated method, a callback, batch mode as

@@ -1,7 +1,7 @@
 """One run: hosts, network, clients and nemesis put together, driven through its phases, and judged.
 
-The law: a run is start, trouble, calm, quiet, verdict. It is `broken` when any check found something,
-`unknown` when it cannot speak (too little happened, or it was cut short), else `held`.
+The law: a run is start, trouble, calm, quiet, verdict. It is `broken` when any check found
+something, `unknown` when it cannot speak (too little happened, or it was cut short), else `held`.
 """
 
 from __future__ import annotations
