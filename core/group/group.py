@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from quorate.core.clock import Clock, Scheduler
 from quorate.core.errors import InvariantBroken, QuorateError, UsageError
@@ -141,7 +141,13 @@ class Group:
         if self.broken is not None:
             raise self.broken
         commands.validate(command)
-        return await self.submitter.call(command, size_bytes, self.seconds(timeout))
+        seconds = self.timeout_s if timeout is None else self.seconds(timeout)
+        pending = self.submitter.submit_nowait(command, size_bytes, seconds)
+        try:
+            return await cast("asyncio.Future[Applied]", pending.waiter)
+        except asyncio.CancelledError:
+            self.submitter.abandon(pending)
+            raise
 
     async def read_point(self, level: str, timeout: float | None) -> Machine:
         """The machine, fit to answer a read of this level: linearizable, or local (at once,
