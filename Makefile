@@ -21,9 +21,10 @@ setup: $(READY) ## create .venv from the lock (every other target does it by its
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "quorate needs Python 3.11, 3.12 or 3.13: none found. Try: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check -q --require-hashes -r requirements.lock
-	$(PY) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@echo "setting up $(VENV) from requirements.lock (once, about half a minute)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --disable-pip-version-check -q --require-hashes -r requirements.lock
+	@$(PY) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
 demo: $(READY) ## three hosts, a leader killed in full load, nothing lost
