@@ -91,6 +91,37 @@ def test_a_person_works_with_three_hosts(tmp_path: Path) -> None:
         assert "no answer" in gone.stderr
 
 
+def test_a_watch_outlives_the_kill_of_its_host(tmp_path: Path) -> None:
+    """The watcher prints what came before the kill, waits, and goes on right behind it: no gap, no
+    repeat."""
+    words = ["--id", "a", "--data", str(tmp_path / "a"), "--admin", free_addresses(1)[0]]
+    host = HostProcess(words, tmp_path / "a.log")
+    try:
+        wait_for_leader({"a": host})
+        answer("kv", "put", "w/0", "0", "--admin", host.admin)
+        watch = [sys.executable, "-m", "quorate", "kv", "watch", "w/", "--from-revision", "1"]
+        watcher = subprocess.Popen(
+            [*watch, "--count", "4", "--json", "--admin", host.admin],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=child_environment(),
+            text=True,
+        )
+        assert watcher.stdout is not None
+        answer("kv", "put", "w/1", "1", "--admin", host.admin)
+        seen = [json.loads(watcher.stdout.readline()) for _ in range(2)]
+        host.stop(signal.SIGKILL)
+        host = HostProcess(words, tmp_path / "a.log")
+        wait_for_leader({"a": host})
+        for number in (2, 3):
+            answer("kv", "put", f"w/{number}", str(number), "--admin", host.admin)
+        seen += [json.loads(line) for line in watcher.stdout]
+        assert [event["value"] for event in seen] == [0, 1, 2, 3]
+        assert watcher.wait(10) == 0
+    finally:
+        host.stop(signal.SIGKILL)
+
+
 def test_a_new_host_joins_a_running_cluster_and_leaves_it(tmp_path: Path) -> None:
     with cluster(tmp_path, "a", "b", "c") as hosts:
         a = hosts["a"].admin
