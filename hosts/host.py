@@ -74,6 +74,7 @@ class Host:
         self._ended: asyncio.Future[QuorateError | None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._announcing: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     @classmethod
     def open(cls, data: str | Path, *, host_id: str | None = None, **settings: Any) -> Host:
@@ -148,6 +149,9 @@ class Host:
             self.state = "failed"
         if self._runtime is not None:
             self._runtime.be_quiet(self.failure)
+            if self.state == "failed":  # whoever follows this host must notice at once
+                work = self._runtime.mesh.close()
+                self._leaving = asyncio.get_running_loop().create_task(work, name="leave")
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(self.failure)
 
@@ -342,7 +346,9 @@ class Host:
         self.state = "stopping"
         if self._announcing is not None:
             self._announcing.cancel()
-            await asyncio.gather(self._announcing, return_exceptions=True)
+        for task in (self._announcing, self._leaving):
+            if task is not None:
+                await asyncio.gather(task, return_exceptions=True)
         if self._admin is not None:
             admin, self._admin = self._admin, None
             with suppress(Exception):  # whatever the admin server does, the host stops

@@ -397,3 +397,30 @@ def test_leadership_is_handed_over_and_the_status_shows_it(world: World) -> None
         assert a.statistics()["group"]
 
     world.run(story())
+
+
+def test_cancelled_calls_leave_nothing_behind(world: World) -> None:
+    async def story() -> None:
+        a, b, _ = hosts(world)
+        tasks_before = len(asyncio.all_tasks())
+        for _ in range(5):
+            calls = [asyncio.ensure_future(a.kv.put(f"c/{n}", n)) for n in range(50)]
+            calls += [asyncio.ensure_future(a.kv.get("c/1")) for _ in range(50)]
+            calls += [asyncio.ensure_future(anext(a.kv.watch("never"))) for _ in range(10)]
+            calls += [asyncio.ensure_future(b.registry.register("c", n)) for n in range(10)]
+            await asyncio.sleep(0)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+        await a.ready()
+        await b.kv.put("c", 0)
+        await a.kv.put("c", 1)
+        for host in (a, b):
+            group = host.group.statistics()
+            assert group["proposer"]["inflight_ops"] == 0  # type: ignore[index]
+            assert group["reads"]["waiting"] == 0  # type: ignore[index]
+            assert group["deadlines"]["waiting"] == 0  # type: ignore[index]
+            assert group["listeners"]["waiting"] == 0  # type: ignore[index]
+        assert len(asyncio.all_tasks()) <= tasks_before + 4, "lease streams at most"
+
+    world.run(story())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -339,3 +341,39 @@ def test_a_cancelled_stop_is_finished_first(tmp_path: Path) -> None:
             await again.ready()
 
     run_story(story())
+
+
+def test_hosts_prove_that_they_know_the_secret() -> None:
+    async def story() -> None:
+        async with Cluster.local(2, secret="s" * 32, **FAST) as cluster:
+            await cluster.hosts["a"].kv.put("k", 1)
+            await cluster.kill("b")
+            stranger = await cluster.restart("b", secret="x" * 32)
+            with pytest.raises((NoQuorum, NoLeader, Timeout)):
+                await stranger.ready(0.5)
+
+    run_story(story())
+
+
+def test_nobody_listens_beyond_loopback_without_tls(tmp_path: Path) -> None:
+    async def story() -> None:
+        with pytest.raises(ConfigError, match=r"(?i)tls"):
+            await Host("a", data=tmp_path / "a", listen="0.0.0.0:0", **FAST).start()
+
+    run_story(story())
+
+
+def test_the_code_of_the_readme_runs() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "hosts" / "README.md").read_text()
+    code = text.split("```python\n", 1)[1].split("```", 1)[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "token" in done.stdout and "cart:7" in done.stdout
