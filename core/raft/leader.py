@@ -74,12 +74,14 @@ class LeaderRules(ElectionRules):
         self._refuse_waiting()
 
     def _adopt(self, index: int, configuration: Configuration) -> None:
+        """A host that comes back as a new member has an empty log: nothing known of it counts."""
+        before = self.configuration
         super()._adopt(index, configuration)
         if self.role != LEADER:
             return
         now = self._clock.monotonic()
         for peer in self._peers():
-            if peer not in self.progress:
+            if peer not in self.progress or peer not in before:
                 self._watch(peer, now)
 
     def on_peer(self, peer: str, *, up: bool) -> None:

@@ -16,13 +16,16 @@ from quorate.core.raft.handover import Done, HandoverRules
 from quorate.core.raft.members import Change, changed
 from quorate.core.raft.progress import Mode
 
+FAREWELL_S = 10.0
+"""A removed host that says nothing for this long is not waited for any more."""
+
 
 class MembershipRules(HandoverRules):
     """How a leader changes who belongs to the group."""
 
     def __init__(self, **options: object) -> None:
         self._change_waiters: list[tuple[int, Done]] = []
-        self._farewells: dict[str, int] = {}
+        self._farewells: dict[str, tuple[int, float]] = {}
         super().__init__(**options)
 
     def _lead(self, now: float) -> None:
@@ -31,6 +34,8 @@ class MembershipRules(HandoverRules):
             self._promote_staging(now)
         if self.role == LEADER:
             self._leave_if_removed()
+        for peer in [p for p, (_, until) in self._farewells.items() if now >= until]:
+            self._forget_removed(peer)
 
     def _lost_leadership(self) -> None:
         super()._lost_leadership()
@@ -67,7 +72,9 @@ class MembershipRules(HandoverRules):
             return
         index = self.journal.last_index + 1
         if change.kind == "remove" and change.id in self.progress:
-            self._farewells[change.id] = index
+            self._farewells[change.id] = (index, self._clock.monotonic() + FAREWELL_S)
+        elif change.kind == "add":
+            self._forget_removed(change.id)
         self._change_waiters.append((index, done))
         self.journal.add(pack_configuration(configuration), index, self.term)
         self._adopt(index, configuration)
@@ -85,11 +92,15 @@ class MembershipRules(HandoverRules):
     def _say_farewell(self, peer: str) -> None:
         """Tell a removed host that it is out, once the removal is committed, and stop speaking to
         it."""
-        index = self._farewells.get(peer)
+        index, _ = self._farewells.get(peer, (None, 0.0))
         if index is not None and self.commit_index >= index:
             self._send(peer, {"type": "removed", "term": self.term, "index": index})
-            del self._farewells[peer]
-            del self.progress[peer]
+            self._forget_removed(peer)
+
+    def _forget_removed(self, peer: str) -> None:
+        """Speak to a removed host no more, and keep nothing of what its log held."""
+        if self._farewells.pop(peer, None) is not None:
+            self.progress.pop(peer, None)
 
     def _promote_staging(self, now: float) -> None:
         """Make voters of staging members that have caught up."""
