@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +25,39 @@ from quorate.bench.systems.base import Work
 from quorate.bench.usage import cpu_s
 
 RATE_PER_S = 250
-ROWS = 45
+ROWS = 40
+WAY_FRAMES = 4
 FRAME = re.compile(r"^(?P<name>.+) \((?P<file>[^:]+?)(?::\d+)?\)$")
 
 
-def shares(raw: str) -> tuple[Counter[str], Counter[str], int]:
-    """(own, with callees, all) samples per function out of py-spy's raw format: `a;b;c count`."""
-    own: Counter[str] = Counter()
-    whole: Counter[str] = Counter()
-    total = 0
+@dataclass(slots=True)
+class Shares:
+    """Samples per function, out of py-spy's raw format: `a;b;c count`."""
+
+    own: Counter[str] = field(default_factory=Counter[str])
+    """Where the thread was; the last three calls are the name, the innermost first."""
+    whole: Counter[str] = field(default_factory=Counter[str])
+    """Where it was, or in something called from there."""
+    total: int = 0
+
+
+def shares(raw: str) -> Shares:
+    """Count the samples of a recording."""
+    found = Shares()
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
         if not stack or not count.isdigit():
             continue
         frames = [_function(frame) for frame in stack.split(";")]
-        own[frames[-1]] += int(count)
+        found.own[" < ".join([frames[-1], *map(_bare, frames[-2:-WAY_FRAMES:-1])])] += int(count)
         for frame in set(frames):
-            whole[frame] += int(count)
-        total += int(count)
-    return own, whole, total
+            found.whole[frame] += int(count)
+        found.total += int(count)
+    return found
+
+
+def _bare(frame: str) -> str:
+    return frame.partition(" (")[0]
 
 
 def _function(frame: str) -> str:
@@ -112,18 +127,18 @@ async def profile(work: Work) -> str:
 
 
 def _of_role(role: str, raw: str, used_s: float, ops_per_s: float, work: Work) -> list[str]:
-    own, whole, total = shares(raw)
+    found = shares(raw)
     us_per_op = used_s * 1e6 / max(1.0, ops_per_s * (work.seconds - 1))
     return [
-        f"### {role}: {us_per_op:.1f} us of processor time per operation ({total} samples)",
+        f"### {role}: {us_per_op:.1f} us of processor time per operation ({found.total} samples)",
         "",
         "Own time:",
         "",
-        *table(own, total, us_per_op),
+        *table(found.own, found.total, us_per_op),
         "",
         "With callees:",
         "",
-        *table(whole, total, us_per_op),
+        *table(found.whole, found.total, us_per_op),
         "",
     ]
 

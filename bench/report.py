@@ -14,6 +14,8 @@ from quorate.bench.figures import spread_percent
 from quorate.bench.targets import OURS, verdicts
 
 Row = Sequence[str]
+LOAD_QUIET_RATIO = 0.25
+"""The load average per core up to which a machine counts as idle."""
 
 
 def table(head: Row, rows: Iterable[Row]) -> list[str]:
@@ -87,8 +89,13 @@ def _head(result: dict[str, Any]) -> list[str]:
     overhead = ", ".join(
         f"{ns / 1000:.2f} us with {n} in flight" for n, ns in result["overhead_ns"].items()
     )
+    if result["sync_us"]:
+        lines.append(
+            "disk during the run, before each start: fdatasync p50 "
+            f"{min(result['sync_us']):.0f} to {max(result['sync_us']):.0f} us"
+        )
     lines.append(f"load generator alone: {overhead} (closed loop)")
-    if machine["load_average"] > 0.5:
+    if machine["load_average"] > LOAD_QUIET_RATIO * (machine["cores"] or 1):
         lines.append("NOISY: the machine was not idle when the run began.")
     lines.append("")
     for name, system in result["systems"].items():

@@ -56,11 +56,14 @@ async def run(
         "systems": {},
         "results": {},
         "failed": {},
+        "sync_us": [],
         "interrupted": False,
     }
     try:
         here = await _systems_here(systems, result, say)
-        context = Context(plan, here, folder, say, random.Random(SEED), result["results"])
+        context = Context(
+            plan, here, folder, say, random.Random(SEED), result["results"], result["sync_us"]
+        )
         await _ask_all(context, questions, result)
     except asyncio.CancelledError:
         result["interrupted"] = True

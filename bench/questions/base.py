@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from quorate.bench.machine import disk
 from quorate.bench.plan import Plan
 from quorate.bench.systems import RaftGroup, System
+
+SYNC_PROBE_S = 0.2
 
 
 @dataclass(slots=True)
@@ -31,6 +34,8 @@ class Context:
     rng: random.Random
     found: dict[str, Any] = field(default_factory=dict[str, Any])
     """The results so far, by question: kept when the run is interrupted."""
+    sync_us: list[float] = field(default_factory=list[float])
+    """The disk's sync time before each system was started: how quiet the machine was."""
     _folders: int = 0
 
     @asynccontextmanager
@@ -48,6 +53,7 @@ class Context:
     async def running(self, kind: type[System]) -> AsyncGenerator[System]:
         """A system, started in an empty folder; stopped and its data gone afterwards."""
         async with self.fresh_folder(kind.name) as folder:
+            self.sync_us.append(disk(folder, SYNC_PROBE_S)["fdatasync_4k_p50_us"])
             system = kind()
             try:
                 await system.start(folder)

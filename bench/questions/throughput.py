@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from quorate.bench.child import ChildFailed
 from quorate.bench.figures import median
 from quorate.bench.histogram import Histogram, merged
 from quorate.bench.load import Load
@@ -17,6 +18,7 @@ from quorate.bench.systems import System
 from quorate.bench.systems.base import Where, Work
 
 Op = Literal["put", "get"]
+FILL_IN_FLIGHT = 512
 
 
 def works(op: Op, context: Context) -> list[Work]:
@@ -65,8 +67,12 @@ async def _ask(context: Context, question: str, op: Op) -> None:
 
 
 async def _write_keys(system: System, work: Work) -> None:
-    """Give every key a value: one short load of writes, more in flight than keys are left out."""
-    await system.load(Work("put", 256, "leader", 2.0, 0.0, work.keys, work.value_bytes))
+    """Give every key a value: loads of writes, each twice as long, until one wrote them all."""
+    for seconds in (2.0, 4.0, 8.0, 16.0):
+        put = Work("put", FILL_IN_FLIGHT, "leader", seconds, 0.0, work.keys, work.value_bytes)
+        if (await system.load(put)).ops >= work.keys:
+            return
+    raise ChildFailed(f"{system.name} did not write {work.keys} keys in {seconds:g} s")
 
 
 def row(system: str, work: Work, loads: list[Load]) -> dict[str, Any]:

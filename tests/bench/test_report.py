@@ -70,6 +70,7 @@ def result(ours_per_s: int = 25_000) -> dict[str, Any]:
             ],
         },
         "failed": {},
+        "sync_us": [130.0, 140.0],
         "interrupted": False,
     }
 
