@@ -94,7 +94,7 @@ class FakeDriver:
             self.loop.call_soon(done, None, action)
         elif action == "answer":
             self.loop.call_soon(done, self.machine.index, None)
-        elif action != "drop":
+        elif action != "drop":  # the read point of when it was asked, later
             self.loop.call_later(action[1], done, self.machine.index, None)
 
 

@@ -17,6 +17,7 @@ from quorate.core.errors import (
     StorageFull,
     Timeout,
 )
+from quorate.core.group.proposer import Proposer
 from quorate.core.raft.refusals import Refusal
 from tests.group.fakes import Bench
 from tests.group.virtual import run_virtual
@@ -328,5 +329,33 @@ def test_a_full_disk_of_this_host_is_named_at_once() -> None:
             await bench.put("x", timeout_s=30)
         assert caught.value.outcome == "not_applied"
         assert bench.loop.time() - started < 0.1
+
+    run_virtual(story())
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_retry_keeps_its_sequence_or_it_is_applied_twice(
+    planted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted fault: what is sent again gets a new sequence."""
+
+    def renumber(proposer: Proposer) -> None:
+        for pending in list(proposer.inflight.values()):
+            proposer.abandon(pending)
+            proposer.waiting[pending] = None
+            proposer.waiting_bytes += pending.size_bytes
+
+    if planted:
+        monkeypatch.setattr(Proposer, "resend_all", renumber)
+
+    async def story() -> None:
+        bench = Bench()
+        await bench.put("first")
+        bench.driver.script.append("lose_answer")
+        call = asyncio.ensure_future(bench.put("x"))
+        await bench.settle()
+        bench.lead("b")
+        assert await call == "done x"
+        assert bench.machine.effects == ["first", "x", *(["x"] if planted else [])]
 
     run_virtual(story())

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from quorate.core.errors import NoLeader, Stopped, StorageFull, Timeout
+from quorate.core.group.reads import Read, Reads
 from quorate.core.raft.refusals import Refusal
 from tests.group.fakes import Bench
 from tests.group.virtual import run_virtual
@@ -22,17 +23,34 @@ def test_one_round_serves_all_reads_of_a_turn() -> None:
     run_virtual(story())
 
 
-def test_a_read_never_joins_a_round_that_started_before_it() -> None:
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_read_never_joins_a_round_that_started_before_it(
+    planted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted fault: a read is served by a round that is out already."""
+    honest = Reads._enter
+
+    def join(reads: Reads, timeout_s: float) -> Read:
+        read = honest(reads, timeout_s)
+        for round_ in reads._rounds:
+            round_.members[read] = None
+        return read
+
+    if planted:
+        monkeypatch.setattr(Reads, "_enter", join)
+
     async def story() -> None:
         bench = Bench()
-        bench.driver.reads_script.append(("delay", 0.2))
+        bench.driver.reads_script.append(("answer_later", 0.2))
         early = asyncio.ensure_future(bench.reads.wait_read_point(1.0))
         await bench.settle()
         await bench.put("x")
+        if planted:
+            bench.driver.reads_script.append("drop")
         late = asyncio.ensure_future(bench.reads.wait_read_point(1.0))
         await bench.settle()
         assert bench.driver.read_rounds == 2
-        assert await late >= bench.machine.index
+        assert (await late >= bench.machine.index) != planted
         await early
 
     run_virtual(story())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quorate import Cluster
+from quorate import Cluster, Host
 
 FAST = {"heartbeat_s": 0.05, "election_min_s": 0.25, "election_max_s": 0.5}
 """Settings of test clusters: elections in a fraction of a second."""
@@ -27,7 +27,7 @@ class World:
         return self.loop.run_until_complete(asyncio.wait_for(story, STORY_S))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     loop = asyncio.new_event_loop()
     cluster = Cluster.local(3, **FAST)
@@ -38,6 +38,12 @@ def world() -> Iterator[World]:
         loop.run_until_complete(asyncio.wait_for(cluster.stop(), STORY_S))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+def hosts(world: World) -> tuple[Host, Host, Host]:
+    """The three hosts of the shared cluster."""
+    a, b, c = world.cluster.hosts.values()
+    return a, b, c
 
 
 def run_story(story: Coroutine[Any, Any, Any]) -> Any:
