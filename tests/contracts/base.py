@@ -1,5 +1,5 @@
-"""Plain PySyncObj 0.3.17, driven by hand: a virtual clock, a queue of messages per directed link, no
-sockets, no threads. Nothing here asserts.
+"""Plain PySyncObj 0.3.17, driven by hand: a virtual clock, a queue of messages per directed link,
+no sockets, no threads. Nothing here asserts.
 """
 
 # pyright: basic

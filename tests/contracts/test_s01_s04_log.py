@@ -1,4 +1,5 @@
-"""S1 to S4: what moves the commit index, what truncates, what counts as acknowledged, who is a member."""
+"""S1 to S4: what moves the commit index, what truncates, what counts as acknowledged, who is a
+member."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 from tests.contracts.base import BaseWorld, virtual_time
 from tests.contracts.ours import OurWorld
 
-# --- S1: a message that speaks of a snapshot advances the commit index over an unverified tail --------
+# --- S1: a message that speaks of a snapshot advances the commit index over an unverified tail ----
 
 
 def old_tail_under_a_snapshot(world: Any) -> tuple[bool, bool]:
@@ -48,7 +49,7 @@ def test_s1_ours_does_not() -> None:
     assert world.values("a") == world.values("b") == world.values("c")
 
 
-# --- S2: append_entries truncates without a conflict --------------------------------------------------
+# --- S2: append_entries truncates without a conflict ----------------------------------------------
 
 
 def late_heartbeat(world: Any) -> tuple[bool, bool]:
@@ -134,7 +135,7 @@ def test_s2b_ours_loses_none_wherever_the_leader_dies() -> None:
         assert world.values("b") == world.values("c")
 
 
-# --- S3: an acknowledgement carries no term -----------------------------------------------------------
+# --- S3: an acknowledgement carries no term -------------------------------------------------------
 
 
 def old_acks_arrive(world: Any) -> tuple[bool, int]:
@@ -173,7 +174,7 @@ def test_s3_ours_does_not_count_it() -> None:
     assert not acked and copies <= 2
 
 
-# --- S4: the membership guard is dead code -------------------------------------------------------------
+# --- S4: the membership guard is dead code --------------------------------------------------------
 
 
 def lonely_leader_removes_the_others(world: Any) -> tuple[bool, bool]:
