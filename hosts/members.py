@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from quorate.core.errors import (
     MembershipRefused,
@@ -19,6 +19,7 @@ from quorate.core.errors import (
     OutcomeUnknown,
     QuorateError,
     Refused,
+    Timeout,
     Unavailable,
 )
 from quorate.core.group.requests import Reply
@@ -35,6 +36,7 @@ RETRY_S = 0.1
 CHANGE_TIMEOUT_S = 10.0
 ANNOUNCE_TIMEOUT_S = 2.0
 
+T = TypeVar("T")
 Role = Literal["voter", "learner"]
 
 
@@ -60,8 +62,8 @@ class Members:
         does.
 
         Start the new host with `join=True` and the present members as its `peers`. Raises
-        `MembershipRefused`, `Timeout` if it was added but did not catch up in time (it is promoted
-        later by itself)."""
+        `MembershipRefused`; `Unavailable` with the outcome `applied` if it was added but did not
+        catch up in time (it is promoted later by itself)."""
         check_host_id(host_id)
         addresses.parse(address)
         seconds = CHANGE_TIMEOUT_S if timeout is None else timeout
@@ -124,7 +126,7 @@ class Members:
 
         left = until - asyncio.get_running_loop().time()
         what = "the leadership was handed over, but no new leader is known here yet"
-        return await self._host.wait_until(successor, left, what)
+        return await self._seen(successor, left, what)
 
     async def _wait_role(self, host_id: str, role: str, timeout_s: float) -> Member:
         def found() -> Member | None:
@@ -132,7 +134,15 @@ class Members:
             return member if member is not None and member.role == role else None
 
         what = f"host {host_id!r} has not become a {role} yet; it will once it has caught up"
-        return await self._host.wait_until(found, timeout_s, what)
+        return await self._seen(found, timeout_s, what)
+
+    async def _seen(self, look: Callable[[], T | None], timeout_s: float, what: str) -> T:
+        """What was ordered is done; wait until it shows here. Out of time, the outcome is
+        `applied`."""
+        try:
+            return await self._host.wait_until(look, timeout_s, what)
+        except Timeout as error:
+            raise Unavailable(str(error), outcome="applied") from None
 
     # --- asking the leader -----------------------------------------------------------------------
 

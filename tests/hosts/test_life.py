@@ -241,6 +241,10 @@ def test_members_are_replaced_and_refusals_say_why() -> None:
             assert (member.id, member.role) == ("d", "voter")
             await new.ready()
             assert await new.kv.get("k19") == 19
+            with pytest.raises(Unavailable, match="caught up") as caught:
+                await a.members.add("ghost", free_addresses(1)[0], timeout=0.5)
+            assert caught.value.outcome == "applied", "it is a member, only not a voter yet"
+            await a.members.remove("ghost")
             with pytest.raises(MembershipRefused, match="already"):
                 await a.members.add("d", address)
             with pytest.raises(QuorateError, match="not a member"):
