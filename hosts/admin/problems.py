@@ -51,13 +51,19 @@ def title(name: str) -> str:
     return slug(name).replace("-", " ").capitalize()
 
 
+def outcome_status(error: QuorateError) -> int:
+    """Like `status_of`; what was applied and is not visible in time is late, not unavailable."""
+    late = isinstance(error, errors.Unavailable) and error.outcome == "applied"
+    return 504 if late else status_of(error)
+
+
 def problem(error: QuorateError, leader: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The body for `error`. `leader`: {host, admin} where a caller may try instead."""
     name = type(error).__name__
     body: dict[str, Any] = {
         "type": f"urn:quorate:problem:{slug(name)}",
         "title": title(name),
-        "status": status_of(error),
+        "status": outcome_status(error),
         "detail": str(error),
         "outcome": error.outcome,
     }

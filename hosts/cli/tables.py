@@ -95,6 +95,8 @@ def problem(body: Mapping[str, Any]) -> str:
     text = f"quorate: {body.get('detail') or body.get('title')}"
     if body.get("outcome") == "unknown":
         text += "\n  the outcome is unknown: it may have been applied; read before trying again"
+    elif body.get("outcome") == "applied":
+        text += "\n  it was applied, and its effect is not visible here yet"
     hint = body.get("leader")
     if isinstance(hint, Mapping):
         known = cast("Mapping[str, Any]", hint)

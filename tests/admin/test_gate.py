@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from quorate.core import errors
-from quorate.core.errors import ConfigError, NoQuorum, OutcomeUnknown, QuorateError
+from quorate.core.errors import ConfigError, NoQuorum, OutcomeUnknown, QuorateError, Unavailable
 from quorate.hosts.admin.gate import is_loopback, without_port
 from quorate.hosts.admin.problems import problem, status_of
 from quorate.hosts.admin.server import OPERATIONS, start_server
@@ -86,6 +86,10 @@ def test_an_error_says_its_outcome_and_where_to_try_next() -> None:
             body = await answer.json()
         assert body["outcome"] == "not_applied"
         assert body["leader"] == {"host": "b", "admin": "127.0.0.1:7502"}
+        port.error = Unavailable("not a voter yet", outcome="applied")
+        async with http.put(f"{url}/v1/kv/k", json=1) as answer:
+            assert answer.status == 504
+            assert (await answer.json())["outcome"] == "applied"
         port.error, port.leader = OutcomeUnknown("no answer", leader="c"), None
         async with http.put(f"{url}/v1/kv/k", json=1) as answer:
             assert answer.status == 504

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from quorate.core.errors import NoQuorum, NotLeader, OutcomeUnknown
+from quorate.core.errors import NoQuorum, NotLeader, OutcomeUnknown, Unavailable
 from quorate.hosts.admin.port import Change
 from quorate.hosts.admin.server import start_server
 from quorate.hosts.cli.main import main
@@ -152,6 +152,9 @@ def test_an_error_says_the_outcome_and_the_leader(capsys: Capture) -> None:
         assert "may have been applied" in shell.err
         assert await shell.run("kv", "put", "k", "1", "--json") == 1
         assert json.loads(shell.err)["outcome"] == "unknown"
+        port.error = Unavailable("not a voter yet", outcome="applied")
+        assert await shell.run("member", "add", "d", "127.0.0.1:1") == 1
+        assert "it was applied" in shell.err
 
     told(capsys, story)
 
