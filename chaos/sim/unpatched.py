@@ -212,7 +212,10 @@ class UnpatchedHost:
                 op.returned = self._queue.now
                 op.outcome = "ok" if error == SUCCESS else "unknown"
 
-        self._guard(lambda: self.object.put(value, callback=answered))
+        def put() -> None:
+            self.object.put(value, callback=answered)  # pyright: ignore[reportCallIssue]
+
+        self._guard(put)
 
     def burst(self, calls: int) -> None:
         for _ in range(calls):
@@ -226,7 +229,9 @@ class UnpatchedHost:
 
     @property
     def leads(self) -> bool:
-        return self.running and bool(self.object._isLeader())
+        return self.running and bool(
+            self.object._isLeader()  # pyright: ignore[reportPrivateUsage]
+        )
 
     @property
     def term(self) -> int:

@@ -32,7 +32,7 @@ LOOK_S = 0.05
 HEAL_BOUND_S = 40.0
 """After calm, everybody has caught up and every host has written by then."""
 QUIET_S = 3.0
-ACKED_MIN = 10
+ACKED_WRITES_MIN = 10
 EVENTS_MAX = 3_000_000
 
 
@@ -275,7 +275,7 @@ class World:
         verdict: Verdict = "held"
         if findings:
             verdict = "broken"
-        elif len(acked) < ACKED_MIN:
+        elif len(acked) < ACKED_WRITES_MIN:
             verdict = "unknown"
             findings.append(f"only {len(acked)} writes were acknowledged: too few to judge")
         return Report(

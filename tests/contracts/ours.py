@@ -80,13 +80,19 @@ class OurHost(Hooks):
         self.engine = self.driver.engine
         self.driver.start()
 
-    def kill(self, policy: CrashPolicy = CrashPolicy.LOST) -> None:
-        """kill -9, by default with the commit in flight lost."""
+    def kill(
+        self,
+        policy: CrashPolicy = CrashPolicy.LOST,
+        *,
+        state_policy: CrashPolicy | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """kill -9, by default with the commit in flight lost; the state's disk may do otherwise."""
         assert self.life is not None
-        rng = random.Random(1)
+        rng = rng or random.Random(1)
         self.disk.log = self.log_engine.crash(policy, rng)
         places = self.state.places
-        self.disk.states[places.generation] = places.engine.crash(policy, rng)
+        self.disk.states[places.generation] = places.engine.crash(state_policy or policy, rng)
         self.life.end()
         self.life = None
 
