@@ -12,6 +12,7 @@ Seeds of `seeds.txt` (each failed once) always run first.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -65,10 +66,15 @@ class Run:
         self._seconds, self._unpatched, self._plant = seconds, unpatched, plant
 
     def __call__(self, seed: int, echo: Callable[[str], object] | None = None) -> Report:
-        if self._unpatched:
-            return run_unpatched(seed, self._seconds, echo)
-        parts = None if self._plant is None else planted(self._plant, seed)
-        return run_seed(seed, self._seconds, parts, echo)
+        gc.disable()  # a run is short and full of cycles: collected once, at its end
+        try:
+            if self._unpatched:
+                return run_unpatched(seed, self._seconds, echo)
+            parts = None if self._plant is None else planted(self._plant, seed)
+            return run_seed(seed, self._seconds, parts, echo)
+        finally:
+            gc.enable()
+            gc.collect()
 
 
 def _run_of(options: argparse.Namespace) -> Run:

@@ -20,7 +20,7 @@ from quorate.chaos.sim.parts import Parts
 from quorate.chaos.sim.transcript import Transcript
 from quorate.chaos.sim.watch import Watch
 from quorate.core import codec
-from quorate.core.errors import CorruptStorage
+from quorate.core.errors import CorruptStorage, StorageFailed
 from quorate.core.raft.driver import Hooks, RaftDriver
 from quorate.core.raft.engine import MalformedMessage
 from quorate.core.raft.journal_records import TABLES
@@ -160,6 +160,12 @@ class SimHost(Hooks):
         if self.life is not None and self.life.paused:
             self._resume()
 
+    def revive(self) -> None:
+        """A host that stopped itself for its disk's sake is started again."""
+        if self.failed is not None and self.life is not None:
+            self.kill()
+            self.start()
+
     def wipe(self) -> None:
         """The dead host's folder is emptied; it comes back as a stranger that was never a
         member."""
@@ -217,7 +223,7 @@ class SimHost(Hooks):
     def on_fatal(self, error: BaseException) -> None:
         self.failed = error
         self._transcript.note(self.id, "stops itself:", type(error).__name__, error)
-        if not self._parts.stop_is_allowed(self.id, error):
+        if not (isinstance(error, StorageFailed) and self.disk.model.failing):
             self._watch.find(f"{self.id} stopped itself: {type(error).__name__}: {error}")
 
     def on_malformed(self, peer: str, error: MalformedMessage) -> None:

@@ -54,6 +54,7 @@ class Nemesis:
             (self.compact, 12),
             (self.slow_disk, 5),
             (self.full_disk, 3),
+            (self.failing_disk, 2),
             (self.flip_a_bit, 3),
             (self.transfer, 5),
             (self.change_members, 6),
@@ -87,9 +88,10 @@ class Nemesis:
         self._transcript.note("calm")
         self._network.heal()
         for host in self._hosts:
-            host.disk.model.full = False
+            host.disk.model.full = host.disk.model.failing = False
             host.disk.model.latency_max_s = min(host.disk.model.latency_max_s, 0.03)
             host.resume()
+            host.revive()
             if host.life is None and not host.out:
                 host.start()
 
@@ -246,6 +248,20 @@ class Nemesis:
                 host.disk.model.full = False
 
             self._later(0.2, 3.0, heal)
+
+    def failing_disk(self) -> None:
+        """An fsync fails: the host stops itself, and comes back on another disk with what was
+        committed."""
+        host = self._victim()
+        if host is not None and host.running:
+            self._note("failing disk", host.id)
+            host.disk.model.failing = True
+
+            def replace() -> None:
+                host.disk.model.failing = False
+                host.revive()
+
+            self._later(0.5, 3.0, replace)
 
     def flip_a_bit(self) -> None:
         host = self._rng.choice(self._hosts)

@@ -61,6 +61,8 @@ class Weather:
     ghost_probability: float = 0.3
     """How often what an old connection held arrives after all."""
     ghost_delay_s: float = 2.0
+    duplicate_probability: float = 0.0
+    """How often a message comes a second time, up to `ghost_delay_s` later (S2)."""
     reset_notice_s: tuple[float, float] = (0.0005, 0.01)
 
 
@@ -199,10 +201,19 @@ class Network:
                 crc = zlib.crc32(payload)
                 self.transcript.trace(f"{source}>{target.id}", len(payload), f"{crc:08x}")
                 target.receive(source, bytes(payload))
+                if self.weather.duplicate_probability:
+                    self._maybe_again(source, bytes(payload), target)
         except ProtocolError as error:
             self.reset_unreadable(link, str(error))
         if link.connection is connection:
             link.on_room()
+
+    def _maybe_again(self, source: str, payload: bytes, target: Host) -> None:
+        """A copy that an old connection still held comes late, if the process still lives."""
+        life = target.life
+        if life is not None and self.rng.random() < self.weather.duplicate_probability:
+            delay = self.rng.random() * self.weather.ghost_delay_s
+            self.queue.after(delay, lambda: life.run(lambda: target.receive(source, payload)))
 
     def reset_unreadable(self, link: Link, text: str) -> None:
         """The target cannot make sense of the stream: it closes the connection."""

@@ -58,6 +58,7 @@ def draw(seed: int, seconds: float) -> Options:
         delay_min_s=0.01 if wan else 0.0003,
         delay_max_s=0.03 if wan else 0.003,
         ghost_probability=rng.choice((0.0, 0.3, 0.8)),
+        duplicate_probability=random.Random(f"late {seed}").choice((0.0, 0.0, 0.01)),
     )
     return Options(
         seed=seed,

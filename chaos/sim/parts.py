@@ -32,4 +32,3 @@ class Parts:
     """Told of a host whose disk images were just taken; may damage them."""
     forges: bool = True
     """Strangers and senders of malformed messages are about."""
-    stop_is_allowed: Callable[[str, BaseException], bool] = lambda host, error: False

@@ -180,6 +180,9 @@ class UnpatchedHost:
         life.pause()
         return life.resume
 
+    def revive(self) -> None:
+        return
+
     def resume(self) -> None:
         if self.life is not None and self.life.paused:
             self.life.resume()
