@@ -11,24 +11,25 @@ handed in.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from quorate.core.clock import Clock, Scheduler, Timer
-from quorate.core.errors import CorruptStorage, InvariantBroken, QuorateError, StorageFull
+from quorate.core.errors import StorageFull
 from quorate.core.raft.config import RaftConfig
 from quorate.core.raft.engine import HardenedRaft, MalformedMessage
 from quorate.core.raft.entries import batches_of
 from quorate.core.raft.forwarding import Forwarding, OnReadPoint
 from quorate.core.raft.handover import Done
-from quorate.core.raft.journal import BASE_INDEX, REPLACE, Journal
+from quorate.core.raft.journal import Journal
 from quorate.core.raft.members import Change, Configuration
 from quorate.core.raft.outbox import Message
 from quorate.core.raft.reads import ReadPoints
 from quorate.core.raft.refusals import Refusal
 from quorate.core.raft.state import ReplicatedState, Results, Snapshot
 from quorate.core.raft.transfer import SnapshotReceiver, SnapshotSender
-from quorate.core.raft.upkeep import Upkeep
+from quorate.core.raft.upkeep import Upkeep, align
 
 STORAGE_RETRY_S = 0.5
 FORWARDED = frozenset({"submit", "submit_refused", "read_index", "read_point"})
@@ -78,7 +79,7 @@ class RaftDriver:
         self.engine = engine_class(
             host_id=host_id, journal=journal, config=self.settings, clock=clock, rng=rng
         )
-        self._align_with_state()
+        align(self.engine, state)
         self.forwarding = Forwarding(self.engine, clock, net.send)
         self.sender = SnapshotSender(
             self.engine, state, lambda peer, m: net.send(peer, m, bulk=True)
@@ -96,23 +97,6 @@ class RaftDriver:
         self._read_points = ReadPoints()
         self._known_leader: tuple[str | None, int] = (None, 0)
         self.turns = 0
-
-    def _align_with_state(self) -> None:
-        """The state lies between the log's base and its end; what is applied was committed."""
-        applied, journal, engine = self.state.applied_index, self.journal, self.engine
-        if applied < journal.base_index and journal.base_index > BASE_INDEX:
-            raise CorruptStorage(
-                f"the state ends at entry {applied} but the log begins after {journal.base_index}: "
-                f"entries between are gone; {REPLACE}"
-            )
-        if applied > journal.last_index:
-            raise CorruptStorage(
-                f"the state holds entry {applied} but the log ends at {journal.last_index}: "
-                f"the log lost entries; {REPLACE}"
-            )
-        engine.applied_index = max(applied, journal.base_index)
-        engine.commit_index = max(engine.commit_index, engine.applied_index)
-        journal.setRaftCommitIndex(engine.commit_index)
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -143,23 +127,25 @@ class RaftDriver:
         """A message of `peer`, as proven by the wire. A malformed one changes nothing."""
         if not self._running:
             return
-        try:
-            kind = message.get("type")
-            if not isinstance(kind, str):
-                raise MalformedMessage(f"a message whose type is {kind!r}")
-            if kind in FORWARDED:
-                self.forwarding.on_message(peer, message)
-            elif kind == "snapshot":
-                self.receiver.on_chunk(peer, message)
-            elif kind == "snapshot_ack":
-                self._on_snapshot_ack(peer, message)
-            else:
-                self.engine.receive(peer, message)
-        except MalformedMessage as error:
-            self._hooks.on_malformed(peer, error)
-        except (InvariantBroken, QuorateError) as error:
-            self._fail(error)
+        with self._guarded():
+            try:
+                self._dispatch(peer, message)
+            except MalformedMessage as error:
+                self._hooks.on_malformed(peer, error)
         self.wake()
+
+    def _dispatch(self, peer: str, message: Message) -> None:
+        kind = message.get("type")
+        if not isinstance(kind, str):
+            raise MalformedMessage(f"a message whose type is {kind!r}")
+        if kind in FORWARDED:
+            self.forwarding.on_message(peer, message)
+        elif kind == "snapshot":
+            self.receiver.on_chunk(peer, message)
+        elif kind == "snapshot_ack":
+            self._on_snapshot_ack(peer, message)
+        else:
+            self.engine.receive(peer, message)
 
     def _on_snapshot_ack(self, peer: str, message: Message) -> None:
         kinds = {"term": int, "id": str, "state": str, "offset": int}
@@ -247,12 +233,17 @@ class RaftDriver:
         if not self._running:
             return
         self._in_turn = True
-        try:
+        with self._guarded():
             self._turn(self._clock.monotonic())
-        except Exception as error:  # a law is broken: this member must not go on
+        self._in_turn = False
+
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        """Whatever breaks a law inside stops this member: it must not go on."""
+        try:
+            yield
+        except Exception as error:
             self._fail(error)
-        finally:
-            self._in_turn = False
 
     def _turn(self, now: float) -> None:
         """Decide, persist, send, apply: in this order, every time."""
@@ -285,8 +276,9 @@ class RaftDriver:
             self._fail(error)
             return
         self.engine.storage_full = False
-        self.engine.on_durable()
-        self._finish_install()
+        with self._guarded():
+            self.engine.on_durable()
+            self._finish_install()
         if self._in_turn:
             self.wake()
         else:
@@ -344,11 +336,11 @@ class RaftDriver:
         self.wake()
 
     def _install(self, snapshot: Snapshot, generation: str) -> None:
-        """A verified snapshot: the journal's record of it, then the switch of the state, then the
-        answer."""
-        self.engine.install_snapshot(
-            snapshot.index, snapshot.term, snapshot.configuration, generation
-        )
+        """A verified snapshot: the journal's record, then the switch of the state, the answer."""
+        with self._guarded():
+            self.engine.install_snapshot(
+                snapshot.index, snapshot.term, snapshot.configuration, generation
+            )
         self._installing = (snapshot, generation, self.journal.staged_seq)
         self.wake()
 

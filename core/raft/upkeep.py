@@ -10,11 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from quorate.core.clock import Clock
+from quorate.core.errors import CorruptStorage
 from quorate.core.raft.engine import HardenedRaft
+from quorate.core.raft.journal_records import BASE_INDEX, REPLACE
 from quorate.core.raft.state import ReplicatedState
 
 FLUSH_INTERVAL_S = 1.0
 COMPACT_SLICE_ENTRIES = 5_000
+
+
+def align(engine: HardenedRaft, state: ReplicatedState) -> None:
+    """At start: the state lies between the log's base and its end, and what is applied was
+    committed.
+
+    Raises `CorruptStorage` when it does not: then one of the two lost something.
+    """
+    applied, journal = state.applied_index, engine.journal
+    if applied < journal.base_index and journal.base_index > BASE_INDEX:
+        raise CorruptStorage(
+            f"the state ends at entry {applied} but the log begins after {journal.base_index}: "
+            f"entries between are gone; {REPLACE}"
+        )
+    if applied > journal.last_index:
+        raise CorruptStorage(
+            f"the state holds entry {applied} but the log ends at {journal.last_index}: "
+            f"the log lost entries; {REPLACE}"
+        )
+    engine.applied_index = max(applied, journal.base_index)
+    engine.commit_index = max(engine.commit_index, engine.applied_index)
+    journal.setRaftCommitIndex(engine.commit_index)
 
 
 class Upkeep:
