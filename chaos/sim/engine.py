@@ -29,6 +29,7 @@ from quorate.chaos.sim.unpatched_world import run_unpatched
 from quorate.chaos.sim.world import Report, run_seed
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
+FINDINGS_TOLD_MAX = 6
 MODULE = "quorate.chaos.sim.engine"
 
 
@@ -173,7 +174,7 @@ def _tell(report: Report, options: argparse.Namespace, *, story: bool = True) ->
         f"{report.acked} writes and {report.reads} reads of {report.calls} calls, "
         f"{report.leader_changes} leaders, transcript {report.hash}"
     )
-    for finding in report.findings:
+    for finding in report.findings[:FINDINGS_TOLD_MAX]:
         print("   ", finding)
     if report.verdict != "held":
         print("replay:", replay_command(report, options))

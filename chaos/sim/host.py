@@ -57,6 +57,7 @@ class SimHost(Hooks):
         self._clock_rate = 1.0 + self._rng.uniform(-drift, drift)
         self.life: Life | None = None
         self.failed: BaseException | None = None
+        self._paused_at = 0.0
         self.restarts = 0
         self.out = False
         """Stopped by the operator, who will start it."""
@@ -136,6 +137,8 @@ class SimHost(Hooks):
             crash_policy(self._rng), self._rng
         )
         self._parts.on_crash(self)
+        if life.paused:
+            self.client.was_paused(self._queue.now - self._paused_at)
         self.client.dies()
         life.end()
         self.life = None
@@ -144,7 +147,8 @@ class SimHost(Hooks):
 
     def pause(self) -> Callable[[], None]:
         """SIGSTOP; the returned call is SIGCONT. Deadlines of its callers move by the pause."""
-        life, client, since = self.life, self.client, self._queue.now
+        life, client = self.life, self.client
+        since = self._paused_at = self._queue.now
         assert life is not None
         life.pause()
 

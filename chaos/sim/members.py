@@ -28,6 +28,8 @@ class Operator:
     ) -> None:
         self._queue, self._hosts, self._transcript = queue, hosts, transcript
         self._busy_until = 0.0
+        self._wanted: list[str] | None = None
+        """The voters of a calm group: nobody else is brought in any more."""
 
     # --- single steps ---------------------------------------------------------------------------
 
@@ -93,7 +95,9 @@ class Operator:
             leader = leader_now()
             members = None if leader is None else self.members(leader)
             host.out = False
-            if leader is None or members is None or host_id in members or host.life is not None:
+            unwanted = self._wanted is not None and host_id not in self._wanted
+            stays = unwanted or host.life is not None
+            if leader is None or members is None or stays or host_id in members:
                 if host.life is None:
                     host.start()
                 return
@@ -105,6 +109,7 @@ class Operator:
 
     def repair(self, wanted: list[str], leader_now: Callable[[], SimHost | None]) -> bool:
         """One step towards `wanted` being voters; True when they are."""
+        self._wanted = wanted
         leader = leader_now()
         members = None if leader is None else self.members(leader)
         if leader is None or members is None:

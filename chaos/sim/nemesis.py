@@ -321,10 +321,17 @@ class Nemesis:
         ]
         for link in cut:
             network.block(link, 0.0)
-        leader.client.burst(rng.randint(3, 30))
-        if rng.random() < 0.7:
+        self._trickle(leader, rng.randint(3, 50))
+        if rng.random() < 0.5:
             self._later(1.5, 3.0, self._compact_elsewhere(island))
         self._later(2.0, 4.5, lambda: self._return(leader, friends, cut))
+
+    def _trickle(self, host: SimHost, calls: int) -> None:
+        """Writes one after the other, each of which becomes an entry of its own."""
+        life, client = host.life, host.client
+        if life is not None:
+            for step in range(calls):
+                life.call_later(0.02 * step, lambda: client.burst(1))
 
     def _compact_elsewhere(self, island: list[str]) -> Callable[[], None]:
         def act() -> None:

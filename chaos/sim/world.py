@@ -7,7 +7,7 @@ something, `unknown` when it cannot speak (too little happened, or it was cut sh
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
@@ -64,7 +64,9 @@ class World:
         options: Options,
         parts: Parts | None = None,
         echo: Callable[[str], object] | None = None,
+        only: Container[str] | None = None,
     ) -> None:
+        """`only`: the names of the faults to choose from."""
         self.options = options
         self.parts = parts or Parts()
         self.queue = EventQueue()
@@ -107,6 +109,7 @@ class World:
             operator=self.operator,
             transcript=self.transcript,
             forges=self.parts.forges,
+            only=only,
         )
         self._counted_at = 0.0
         self.heal_s = 0.0
@@ -220,6 +223,8 @@ class World:
         self._pass(QUIET_S)
         if self.over:
             return
+        if not self._until(self._caught_up, QUIET_S) and not self.over:
+            self.watch.find(f"some host fell behind in a quiet group ({self._where()})")
         now = max(host.term for host in self.hosts.values() if host.running)
         if self.watch.leader_changes != changes or now != terms:
             self.watch.find(f"an election in a healthy group: term {terms} became {now}")
