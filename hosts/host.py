@@ -7,6 +7,7 @@ takes itself out of service and says why; it never repairs."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,6 +44,8 @@ from quorate.hosts.status import status_of
 T = TypeVar("T")
 State = Literal["new", "starting", "running", "stopping", "stopped", "failed"]
 SWITCH_INTERVAL_S = 0.0005
+COLLECTOR_THRESHOLDS = (50_000, 20, 50)
+"""Objects made before a young collection, and collections before the next older one."""
 WIND_DOWN_STEP_S = 1.0
 READY_RETRY_S = 0.05
 
@@ -94,7 +97,7 @@ class Host:
             raise UsageError(f"host {self.id!r} is {self.state}: make a new Host to start again")
         self.state = "starting"
         if self.settings.tune_interpreter:
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
+            tune_interpreter()
         loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
         try:
@@ -390,6 +393,19 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<Host {self.id!r} {self.state}>"
+
+
+def tune_interpreter() -> None:
+    """Fit the interpreter to a host, once per process: see `Settings.tune_interpreter`.
+
+    The storage thread must not wait 5 ms for the interpreter lock, and the collector must not walk
+    thousands of commands in flight again and again: they form no cycles, and what is alive at start
+    stays.
+    """
+    if sys.getswitchinterval() > SWITCH_INTERVAL_S:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.freeze()
+        gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 def _as_quorate(error: BaseException, host_id: str) -> QuorateError:
