@@ -30,7 +30,7 @@ class SnapshotMessageCommits(RaftDriver):
     def on_message(self, peer: str, message: Message) -> None:
         super().on_message(peer, message)
         engine = self.engine
-        if message.get("type") == "snapshot" and engine.leader == peer:
+        if message.get("type") == "snapshot" and engine.leader == peer and message["snapshot"]:
             described = Snapshot.from_wire(message["snapshot"])
             index = min(described.index, engine.journal.last_index)
             if index > engine.commit_index:

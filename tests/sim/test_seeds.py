@@ -11,7 +11,7 @@ import pytest
 from quorate.chaos.sim.engine import SEEDS_FILE, Run, main, run_all
 from quorate.chaos.sim.world import run_seed
 
-SEEDS = 1000 if os.environ.get("QUORATE_SOAK") else 36
+SEEDS = 1000 if os.environ.get("QUORATE_SOAK") else 30
 CLI = [sys.executable, "-m", "quorate.chaos.sim.engine"]
 
 
