@@ -90,8 +90,6 @@ class SilentClient(Client):
 class BlindlyRetryingClient(Client):
     """S9: a retry is a new command: there are no sessions."""
 
-    fresh = count(1 << 40)
-
     def encode(self, batch: Batch) -> bytes:
         for pending in batch.members:
             if pending.sends > 1 and pending.command[0] != 1:

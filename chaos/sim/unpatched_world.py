@@ -11,6 +11,7 @@ import logging
 import random
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,7 +70,8 @@ def _run(
         "appendEntriesUseBatch": rng.random() < 0.5,
         "leaderFallbackTimeout": rng.choice((1.5, 30.0)),
     }
-    network = Network(queue, random.Random(f"network {seed}"), transcript, weather=options.weather)
+    weather = replace(options.weather, duplicate_probability=0.0)  # nothing TCP would not do
+    network = Network(queue, random.Random(f"network {seed}"), transcript, weather=weather)
     hosts = [
         UnpatchedHost(
             host_id,
