@@ -11,8 +11,7 @@ handed in.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from quorate.core.clock import Clock, Scheduler, Timer
@@ -32,6 +31,7 @@ from quorate.core.raft.transfer import SnapshotReceiver, SnapshotSender
 from quorate.core.raft.upkeep import Upkeep, align
 
 STORAGE_RETRY_S = 0.5
+HOUSEKEEP_S = 0.01
 FORWARDED = frozenset({"submit", "submit_refused", "read_index", "read_point"})
 
 
@@ -92,7 +92,7 @@ class RaftDriver:
         self._timer: Timer | None = None
         self._timer_at = 0.0
         self._flush_began: float | None = None
-        self._retry_storage_at = 0.0
+        self._retry_storage_at = self._housekeep_at = 0.0
         self._installing: tuple[Snapshot, str, int] | None = None
         self._read_points = ReadPoints()
         self._known_leader: tuple[str | None, int] = (None, 0)
@@ -127,12 +127,14 @@ class RaftDriver:
         """A message of `peer`, as proven by the wire. A malformed one changes nothing."""
         if not self._running:
             return
-        with self._guarded():
-            try:
-                self._dispatch(peer, message)
-            except MalformedMessage as error:
-                self._hooks.on_malformed(peer, error)
-        self.wake()
+        try:
+            self._dispatch(peer, message)
+        except MalformedMessage as error:
+            self._hooks.on_malformed(peer, error)
+        except Exception as error:  # our bug, not the peer's
+            self._fail(error)
+        if message.get("type") != "append_ack" or self.engine.has_work_for(peer):
+            self.wake()
 
     def _dispatch(self, peer: str, message: Message) -> None:
         kind = message.get("type")
@@ -218,6 +220,7 @@ class RaftDriver:
     def compact(self, keep_entries: int = 0) -> None:
         """Flush the state and drop log entries behind it, all but `keep_entries`."""
         self.upkeep.compact(keep_entries)
+        self._housekeep_at = 0.0
         self.wake()
 
     # --- the turn ---------------------------------------------------------------------------------
@@ -233,17 +236,12 @@ class RaftDriver:
         if not self._running:
             return
         self._in_turn = True
-        with self._guarded():
-            self._turn(self._clock.monotonic())
-        self._in_turn = False
-
-    @contextmanager
-    def _guarded(self) -> Generator[None]:
-        """Whatever breaks a law inside stops this member: it must not go on."""
         try:
-            yield
-        except Exception as error:
+            self._turn(self._clock.monotonic())
+        except Exception as error:  # a law is broken: this member must not go on
             self._fail(error)
+        finally:
+            self._in_turn = False
 
     def _turn(self, now: float) -> None:
         """Decide, persist, send, apply: in this order, every time."""
@@ -253,7 +251,8 @@ class RaftDriver:
         self.engine.replicate(now)
         self._send(now)
         self._apply()
-        self._housekeep(now)
+        if now >= self._housekeep_at:
+            self._housekeep(now)
         self._plan(now)
         self.journal.poll()
 
@@ -262,6 +261,7 @@ class RaftDriver:
             return
         if self.journal.flush(self._persisted):
             self._flush_began = now
+            self.journal.poll()  # the storage thread starts now, not after the rest of the turn
 
     def _persisted(self, error: Exception | None) -> None:
         self._flush_began = None
@@ -276,9 +276,11 @@ class RaftDriver:
             self._fail(error)
             return
         self.engine.storage_full = False
-        with self._guarded():
+        try:
             self.engine.on_durable()
             self._finish_install()
+        except Exception as error:
+            self._fail(error)
         if self._in_turn:
             self.wake()
         else:
@@ -287,7 +289,8 @@ class RaftDriver:
     def _send(self, now: float) -> None:
         for peer, message in self.engine.outbox.take(self.journal.durable_seq):
             self._net.send(peer, message)
-        self.sender.pump(now)
+        if self.engine.snapshot_due:
+            self.sender.pump(now)
         leader = (self.engine.leader, self.engine.term)
         if leader != self._known_leader:
             self._known_leader = leader
@@ -320,6 +323,7 @@ class RaftDriver:
     # --- keeping house ----------------------------------------------------------------------------
 
     def _housekeep(self, now: float) -> None:
+        self._housekeep_at = now + HOUSEKEEP_S
         if self.forwarding.waiting:
             self.forwarding.give_up_reads(now)
         began = self._flush_began
@@ -337,10 +341,12 @@ class RaftDriver:
 
     def _install(self, snapshot: Snapshot, generation: str) -> None:
         """A verified snapshot: the journal's record, then the switch of the state, the answer."""
-        with self._guarded():
+        try:
             self.engine.install_snapshot(
                 snapshot.index, snapshot.term, snapshot.configuration, generation
             )
+        except Exception as error:
+            self._fail(error)
         self._installing = (snapshot, generation, self.journal.staged_seq)
         self.wake()
 

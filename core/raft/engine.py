@@ -21,6 +21,7 @@ from quorate.core.raft.engine_base import CANDIDATE, LEADER, ROLE_NAMES
 from quorate.core.raft.members import Configuration
 from quorate.core.raft.membership import MembershipRules
 from quorate.core.raft.outbox import Message
+from quorate.core.raft.progress import Mode
 from quorate.core.raft.refusals import Refusal
 
 INT, BOOL = int, bool
@@ -109,10 +110,10 @@ class HardenedRaft(MembershipRules):
 
     def decide(self, now: float) -> None:
         """Timers, and waiting commands into the log. Messages were handled as they came."""
-        if self.role == LEADER:
-            self._lead(now)
-        else:
+        if self.role != LEADER:
             self._check_election(now)
+        elif now >= self.lead_again_at or self.transfer_target is not None or self.storage_full:
+            self._lead(now)
         if self.role == LEADER:
             self._append_waiting()
         else:
@@ -152,6 +153,19 @@ class HardenedRaft(MembershipRules):
     def _SyncObj__onMessageReceived(self, node: Node, message: Message) -> None:
         """Replaced: the base's receiver holds S1, S2, S3 and trusts every field."""
         self.receive(str(node.id), message)
+
+    def has_work_for(self, peer: str) -> bool:
+        """After an acknowledgement: whether a turn would do anything that another will not do."""
+        progress = self.progress.get(peer)
+        return (
+            progress is None
+            or self.commit_index > self.applied_index
+            or progress.next <= self.journal.durable_last
+            or progress.mode is not Mode.REPLICATE
+            or bool(self.outbox)
+            or self.journal.dirty
+            or self.transfer_target is not None
+        )
 
     # --- snapshots (the bytes travel in transfer.py) ----------------------------------------------
 

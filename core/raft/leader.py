@@ -37,7 +37,10 @@ class LeaderRules(ElectionRules):
     notice_due_at: float | None = None
     """When a follower is to hear of a commit although nothing else is to be said to it."""
     _commit_moved_at = 0.0
-    _lead_again_at = 0.0
+    lead_again_at = 0.0
+    """When a leader looks at its followers and its members again."""
+    snapshot_due = False
+    """Some follower needs a snapshot, or is being sent one."""
 
     def __init__(self, **options: object) -> None:
         self.progress: dict[str, Progress] = {}
@@ -97,6 +100,7 @@ class LeaderRules(ElectionRules):
         if self.role != LEADER:
             return
         self.notice_due_at = None
+        self.snapshot_due = False
         if self.reads.gathering and self.commit_index >= self.term_start:
             self.reads.start_round(self.commit_index)
             self._confirm_reads()
@@ -109,6 +113,8 @@ class LeaderRules(ElectionRules):
 
     def _replicate_to(self, peer: str, progress: Progress, now: float) -> None:
         settings, durable = self.settings, self.journal.durable_last
+        if progress.mode is Mode.SNAPSHOT or progress.next <= self.journal.base_index:
+            self.snapshot_due = True
         sent = False
         while progress.next <= durable and progress.may_send(
             now,
@@ -116,7 +122,7 @@ class LeaderRules(ElectionRules):
             settings.in_flight_messages_max,
             settings.in_flight_bytes_max,
         ):
-            if progress.next <= self.journal.base_index:
+            if self.snapshot_due and progress.next <= self.journal.base_index:
                 break
             entries = self.journal.entries(progress.next, durable, settings.append_bytes_max)
             self._send_append(
@@ -126,7 +132,7 @@ class LeaderRules(ElectionRules):
             sent = True
         if sent:
             return
-        due = now - progress.sent_at >= settings.heartbeat_s
+        due = now >= progress.sent_at + settings.heartbeat_s
         asks = (
             self.reads.waiting
             and progress.read_acked < self.reads.round
@@ -137,10 +143,11 @@ class LeaderRules(ElectionRules):
             progress.sent(progress.next - 1, 0, now)
         elif progress.commit_sent < self.commit_index and progress.mode is Mode.REPLICATE:
             waited_for = progress.commit_sent < progress.awaited_index <= self.commit_index
-            if waited_for or now - self._commit_moved_at >= self.settings.commit_notice_s:
+            notice_due_at = self._commit_moved_at + self.settings.commit_notice_s
+            if waited_for or now >= notice_due_at:
                 self._send_append(peer, progress, [], now, notice=True)
             else:
-                self.notice_due_at = self._commit_moved_at + self.settings.commit_notice_s
+                self.notice_due_at = notice_due_at
 
     def _send_append(
         self,
@@ -212,7 +219,8 @@ class LeaderRules(ElectionRules):
         if progress.mode is Mode.PROBE and verified > 0:
             progress.next = max(verified, match) + 1
             progress.become_replicate()
-        if progress.mode is not Mode.SNAPSHOT and progress.on_match(match):
+        news = progress.mode is not Mode.SNAPSHOT and progress.on_match(match)
+        if news and match > self.commit_index:
             self._commit_by_majority()
 
     def _commit_by_majority(self) -> None:
@@ -271,14 +279,14 @@ class LeaderRules(ElectionRules):
     # --- the leader's part of a turn --------------------------------------------------------------
 
     def _lead(self, now: float) -> None:
-        """What only time makes necessary; a busy leader need not ask for it in every turn."""
+        """What only time makes necessary; a busy leader need not do it in every turn."""
         if self.storage_full:
             self._step_down(self.term)
-        elif now >= self._lead_again_at:
-            self._lead_again_at = now + self.settings.heartbeat_s / 4
-            self._check_quorum(now)
-            if self.reads.waiting:  # a configuration with fewer voters may confirm by itself
-                self._confirm_reads()
+            return
+        self.lead_again_at = now + self.settings.heartbeat_s / 4
+        self._check_quorum(now)
+        if self.reads.waiting:  # a configuration with fewer voters may confirm by itself
+            self._confirm_reads()
 
     def _committed(self) -> None:
         """The commit index moved (for `handover.py` and `membership.py`)."""

@@ -46,12 +46,14 @@ class Configuration:
     members: tuple[Member, ...] = ()
     voters: tuple[str, ...] = field(init=False, repr=False, compare=False)
     learners: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    ids: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         voters = tuple(member.id for member in self.members if member.role == "voter")
         learners = tuple(member.id for member in self.members if member.role != "voter")
         object.__setattr__(self, "voters", voters)
         object.__setattr__(self, "learners", learners)
+        object.__setattr__(self, "ids", frozenset(member.id for member in self.members))
 
     @classmethod
     def of(cls, members: list[Member]) -> Configuration:
@@ -66,7 +68,7 @@ class Configuration:
         return next((member for member in self.members if member.id == host_id), None)
 
     def __contains__(self, host_id: object) -> bool:
-        return any(member.id == host_id for member in self.members)
+        return host_id in self.ids
 
     def is_voter(self, host_id: str) -> bool:
         member = self.get(host_id)
