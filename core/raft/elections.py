@@ -161,13 +161,18 @@ class ElectionRules(FollowerRules):
             self._become_candidate()
 
     def _tell_removed(self, peer: str) -> bool:
-        """A host outside the committed configuration does not take part: tell it so."""
+        """A host outside the committed configuration does not take part: tell it so.
+
+        An uncommitted configuration turns nobody away (dissertation, section 4.1): two of them
+        could shut each other's candidates out for ever. A host without any does not vote.
+        """
         if peer in self.configuration:
             return False
-        if self.configuration_index <= self.commit_index and self.configuration.members:
-            self._send(
-                peer, {"type": "removed", "term": self.term, "index": self.configuration_index}
-            )
+        if not self.configuration.members:
+            return True
+        if self.configuration_index > self.commit_index:
+            return False
+        self._send(peer, {"type": "removed", "term": self.term, "index": self.configuration_index})
         return True
 
     def _on_removed(self, peer: str, message: Message) -> None:
