@@ -7,8 +7,6 @@ takes itself out of service and says why; it never repairs."""
 from __future__ import annotations
 
 import asyncio
-import gc
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -37,15 +35,13 @@ from quorate.core.raft.replicated import MachineState
 from quorate.core.wire.mesh import Mesh
 from quorate.hosts.config import Settings, check_host_id, make_settings
 from quorate.hosts.folder import DataFolder, known_host
+from quorate.hosts.interpreter import tune_interpreter
 from quorate.hosts.members import Members
 from quorate.hosts.runtime import Runtime, is_wildcard
 from quorate.hosts.status import status_of
 
 T = TypeVar("T")
 State = Literal["new", "starting", "running", "stopping", "stopped", "failed"]
-SWITCH_INTERVAL_S = 0.0005
-COLLECTOR_THRESHOLDS = (50_000, 20, 50)
-"""Objects made before a young collection, and collections before the next older one."""
 WIND_DOWN_STEP_S = 1.0
 READY_RETRY_S = 0.05
 
@@ -393,19 +389,6 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<Host {self.id!r} {self.state}>"
-
-
-def tune_interpreter() -> None:
-    """Fit the interpreter to a host, once per process: see `Settings.tune_interpreter`.
-
-    The storage thread must not wait 5 ms for the interpreter lock, and the collector must not walk
-    thousands of commands in flight again and again: they form no cycles, and what is alive at start
-    stays.
-    """
-    if sys.getswitchinterval() > SWITCH_INTERVAL_S:
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.freeze()
-        gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 def _as_quorate(error: BaseException, host_id: str) -> QuorateError:
