@@ -75,7 +75,8 @@ class Child:
             child._waiting[0] = ready
             child._reader = asyncio.create_task(child._read())
             try:
-                child.hello = await asyncio.wait_for(ready, timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    child.hello = await ready
             except BaseException as error:
                 await child.end()
                 if isinstance(error, TimeoutError):
@@ -99,7 +100,8 @@ class Child:
         try:
             stdin.write((json.dumps({"id": number, "do": do, **fields}) + "\n").encode())
             await stdin.drain()
-            return await asyncio.wait_for(answer, timeout_s)
+            async with asyncio.timeout(timeout_s):  # 3.11's wait_for can swallow a cancellation
+                return await answer
         except TimeoutError as error:
             text = f"{self.name} did not answer {do!r} in {timeout_s:g} s{self._quote()}"
             raise ChildFailed(text) from error
@@ -139,7 +141,8 @@ class Child:
         if gently_s and self.alive:
             with contextlib.suppress(ChildFailed, TimeoutError):
                 await self.order("stop", timeout_s=gently_s)
-                await asyncio.wait_for(self._process.wait(), gently_s)
+                async with asyncio.timeout(gently_s):
+                    await self._process.wait()
         self.kill_nowait()
         await self._process.wait()
         if self._reader is not None:

@@ -53,7 +53,8 @@ class PySyncObj(System):
         self._addresses = dict(zip(HOSTS, free_addresses(3), strict=True))
         try:
             await asyncio.gather(*(self._start_host(folder, host) for host in HOSTS))
-            await asyncio.wait_for(self._wait_ready(), START_TIMEOUT_S)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._wait_ready()
         except BaseException:
             await self.stop()
             raise
