@@ -66,7 +66,7 @@ class Settings:
     session_lease_s: float = 10.0
     """The lease of this host: its registrations and locks without an own lease die with it."""
 
-    heartbeat_s: float = 0.1
+    heartbeat_s: float = 0.15
     election_min_s: float = 0.6
     election_max_s: float = 1.2
     digest_interval_s: float = 1.0

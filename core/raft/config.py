@@ -12,7 +12,7 @@ from quorate.core.errors import ConfigError
 class RaftConfig:
     """What may be tuned. The defaults suit hosts with a round trip of up to about 20 ms."""
 
-    heartbeat_s: float = 0.1
+    heartbeat_s: float = 0.15
     """The leader speaks to every follower at least this often."""
     election_min_s: float = 0.6
     """A follower that heard no leader for this long may stand for election."""

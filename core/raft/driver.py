@@ -84,7 +84,7 @@ class RaftDriver:
         self.sender = SnapshotSender(
             self.engine, state, lambda peer, m: net.send(peer, m, bulk=True)
         )
-        self.receiver = SnapshotReceiver(self.engine, state, net.send, self._install)
+        self.receiver = SnapshotReceiver(self.engine, state, self.engine.outbox.post, self._install)
         self.upkeep = Upkeep(self.engine, state, self.sender.held_index, clock, self._state_flushed)
         self.engine.on_configuration = hooks.on_configuration
         self._running = False
