@@ -65,7 +65,8 @@ class FollowerRules(EngineBase):
             self._forget_leader()
             self._leader_node = Node(leader)
         self.heard_at = self._clock.monotonic()
-        self.election_deadline = self.heard_at + self._election_timeout()
+        if self.connected(leader):  # else these may be the last words of a leader that died
+            self.election_deadline = self.heard_at + self._election_timeout()
 
     # --- AppendEntries ----------------------------------------------------------------------------
 
