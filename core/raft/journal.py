@@ -296,10 +296,6 @@ class Journal(PySyncObjJournal):
         self._configurations[BASE_INDEX] = configuration
         self._stage("config", KEY.pack(BASE_INDEX), codec.dumps(configuration.to_wire()))
 
-    def set_generation(self, generation: str) -> None:
-        """Name the state folder in force, with the next flush."""
-        self._set_base(self.base_index, self.base_term, generation)
-
     # --- persisting ------------------------------------------------------------------------------
 
     @property

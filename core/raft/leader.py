@@ -271,11 +271,6 @@ class LeaderRules(ElectionRules):
         ):
             self._step_down(self.term)
 
-    def give_up(self) -> None:
-        """Step down of our own will (a stalled or full disk, a stopping host)."""
-        if self.role == LEADER:
-            self._step_down(self.term)
-
     # --- the leader's part of a turn --------------------------------------------------------------
 
     def _lead(self, now: float) -> None:
