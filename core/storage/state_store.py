@@ -163,8 +163,8 @@ class StateStore:
         """Makes everything that was written until now durable, in one transaction.
 
         `done(None)` when it is; `done(StorageFull)`: nothing was lost, ask again later; anything
-        else is fatal. While a flush runs a second request waits for it and then flushes what came
-        since.
+        else is fatal. While a flush runs a second request waits for it and then flushes what is
+        there by then: always the state between two turns of the owner, never a part of a turn.
         """
         if self._failure is not None:
             if done is not None:

@@ -47,7 +47,9 @@ class OverlayMachine(RuleBasedStateMachine):
         self.promised = empty()
         """What a finished flush made durable."""
         self.history: list[Model] = [empty()]
-        """The model at each flush that was asked for, and at the start."""
+        """The model at each moment at which a flush may begin: when one is asked for, and, for one
+        that waits for another, at any later turn of the loop.
+        """
         self.heard: list[Exception | None] = []
         self.serial = 0
 
@@ -70,8 +72,7 @@ class OverlayMachine(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        now = {table: dict(records) for table, records in self.model.items()}
-        self.history.append(now)
+        now = self.remember()
 
         def done(error: Exception | None) -> None:
             self.heard.append(error)
@@ -80,8 +81,13 @@ class OverlayMachine(RuleBasedStateMachine):
 
         self.store.flush(done)
 
+    def remember(self) -> Model:
+        self.history.append({table: dict(records) for table, records in self.model.items()})
+        return self.history[-1]
+
     @rule(steps=st.integers(1, 12))
     def time_goes_on(self, steps: int) -> None:
+        self.remember()
         for _ in range(steps):
             self.time.step()
 
