@@ -78,6 +78,13 @@ def _put(command: Sequence[Any]) -> None:
         _int("lease", lease)
 
 
+def _put_stamped(command: Sequence[Any]) -> None:
+    _, _, ns, key, value, stamp, version = command
+    _put((0, 0, ns, key, b"" if value is None else value, 0))
+    _int("stamp", stamp, 0, limits.STAMPS_MAX)
+    _int("expected version", version, -1)
+
+
 def _get(command: Sequence[Any]) -> None:
     _, _, ns, key = command
     _namespace(ns)
@@ -253,6 +260,7 @@ CHECKS: Final[dict[int, Check]] = {
     ops.DELETE: _delete,
     ops.DELETE_PREFIX: _delete_prefix,
     ops.COMPARE_AND_SET: _compare_and_set,
+    ops.PUT_STAMPED: _put_stamped,
     ops.TXN: _txn,
     ops.LEASE_GRANT: _lease_grant,
     ops.LEASE_REVOKE: _lease_revoke,

@@ -18,8 +18,8 @@ from quorate.core.errors import InvariantBroken, LimitExceeded, UsageError
 from quorate.core.machine import limits, ops
 from quorate.core.machine.checks import CHECKS
 
-COMMAND_VERSION: Final = 1
-"""Raised with every new operation, argument, limit or meaning."""
+COMMAND_VERSION: Final = 2
+"""Raised with every new operation, argument, limit or meaning. 2: put_stamped."""
 
 Command = tuple[Any, ...]
 """`(op, *arguments)`"""
@@ -87,6 +87,15 @@ def compare_and_set(
 ) -> Command:
     """Write if the compare holds; the default writes only if the key does not exist."""
     return (ops.COMPARE_AND_SET, ns, key, value, lease, target, operator, operand)
+
+
+def put_stamped(
+    key: str, value: bytes | None, stamp: int, ns: str, *, version: int = -1
+) -> Command:
+    """Write a stamped record; None leaves a tombstone. The stamp kept is the given one or the
+    present one + 1, whichever is higher. With a version >= 0, only if the key has exactly this one.
+    """
+    return (ops.PUT_STAMPED, ns, key, value, stamp, version)
 
 
 def get(key: str, ns: str = "") -> Command:

@@ -43,6 +43,8 @@ SESSION_CARRIED_BYTES_MAX: Final = 32 * 1024 * 1024
 """Bytes of values in the results a session keeps (reads of transactions, holders of names)."""
 
 IDS_MAX: Final = (1 << 63) - 1
+STAMPS_MAX: Final = (1 << 62) - 1
+"""Of a stamp that is handed in; a record's own may pass it by one for each write."""
 DIGESTS_KEPT_ENTRIES: Final = 1024
 EVENTS_KEEP_REVISIONS: Final = 100_000
 EVENTS_LUMP_REVISIONS: Final = 1024

@@ -39,6 +39,7 @@ from quorate.core.machine.results import (
     Result,
 )
 from quorate.core.machine.sessions import Gone, Session, Sessions, when_unknown
+from quorate.core.machine.stamped import Stamped
 from quorate.core.machine.store import ELECTIONS, LOCKS, META, Store
 from quorate.core.machine.txn import Transactions
 
@@ -122,6 +123,7 @@ class Machine(MachineReads):
             ops.DELETE: self._kv.delete,
             ops.DELETE_PREFIX: self._kv.delete_prefix,
             ops.COMPARE_AND_SET: self._kv.compare_and_set,
+            ops.PUT_STAMPED: Stamped(self._fx, self._kv).put,
             ops.TXN: Transactions(self._fx, self._kv).run,
             ops.LEASE_GRANT: self._leases.grant,
             ops.LEASE_REVOKE: self._leases.revoke,

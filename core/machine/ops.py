@@ -17,6 +17,8 @@ TXN: Final = 14
 GET: Final = 15
 """Inside a transaction only, like RANGE: reads do not travel through the log."""
 RANGE: Final = 16
+PUT_STAMPED: Final = 17
+"""Since version 2."""
 
 LEASE_GRANT: Final = 20
 LEASE_REVOKE: Final = 21

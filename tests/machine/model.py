@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from quorate.core import codec
 from quorate.core.machine import ops
 
 SIGNS = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt}
@@ -87,6 +88,19 @@ class Model:
             row = self.kv.get((ns, key))
             return ["failed", "compare_failed", [row[3], row[2]] if row else [0, 0]]
         return self.put(ns, key, value, lease)
+
+    def put_stamped(
+        self, ns: str, key: str, value: bytes | None, stamp: int, version: int
+    ) -> list[Any]:
+        row = self.kv.get((ns, key))
+        if version >= 0 and (row[3] if row else 0) != version:
+            return ["failed", "compare_failed", [row[3], row[2]] if row else [0, 0]]
+        if row and len(row[0]) > 1:  # shorter ones were written by another command
+            stamp = max(stamp, codec.loads(row[0])[0] + 1)
+        elif row:
+            stamp = max(stamp, 1)
+        self.next()
+        return [self.revision, self.write(ns, key, codec.dumps([stamp, value]), 0), stamp]
 
     def txn(self, compares: list[Any], then: list[Any], otherwise: list[Any]) -> list[Any]:
         held = all(self.holds(*compare) for compare in compares)

@@ -60,7 +60,12 @@ def random_txn(rng: Random) -> Command:
 def random_kv(rng: Random) -> Command:
     key, ns = rng.choice(KEYS), rng.choice(SPACES)
     value = b"%d" % rng.randrange(3)
-    kind = rng.randrange(8)
+    kind = rng.randrange(9)
+    if kind == 8:
+        stamped = rng.choice((None, value))
+        return c.put_stamped(
+            key, stamped, rng.randrange(9), ns, version=rng.choice((-1, -1, 0, 1, 2))
+        )
     if kind < 4:
         return c.put(key, value, maybe_lease(rng), ns)
     if kind == 4:
