@@ -1,0 +1,1 @@
+"""Digests over key ranges, and the exchange that repairs two replicas by them."""

@@ -1,0 +1,1 @@
+"""Which hosts own a key, and how ownership moves when hosts come and go."""

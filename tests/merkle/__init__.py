@@ -1,0 +1,1 @@
+"""Tests of digest trees and of the exchange."""

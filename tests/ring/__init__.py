@@ -1,0 +1,1 @@
+"""Tests of placement, of the steward and of the mover."""
