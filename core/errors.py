@@ -40,6 +40,19 @@ class LimitExceeded(UsageError):
     """A key, value, batch, name or frame is over its limit."""
 
 
+class TooManySiblings(LimitExceeded):
+    """A key holds as many concurrent values as its store allows: read them with `siblings`, write
+    one value in their place."""
+
+
+class WrongType(UsageError):
+    """The key holds another type than the call is for: a register is no counter, a set no map."""
+
+
+class ForgedToken(UsageError):
+    """A session token is truncated, altered, made by another cluster, or of an unknown version."""
+
+
 class ConfigError(UsageError):
     """A setting is unknown, has the wrong type, or contradicts another."""
 
@@ -62,6 +75,15 @@ class NameTaken(Refused):
     def __init__(self, text: str, holder: object = None) -> None:
         super().__init__(text)
         self.holder = holder
+
+
+class Siblings(Refused):
+    """A key has several concurrent values and no single one can be told. `values`: all of them, the
+    newest first. Read them with `siblings`, write one value in their place."""
+
+    def __init__(self, text: str, values: list[object] | None = None) -> None:
+        super().__init__(text)
+        self.values = values or []
 
 
 class NotFound(Refused):
@@ -119,6 +141,15 @@ class NotLeader(NotCommitted):
 
 class NoQuorum(NotCommitted):
     """This host cannot reach a majority."""
+
+
+class Partitioned(NotCommitted):
+    """This host reaches no majority, and the store is to pause then (`on_partition="pause"`)."""
+
+
+class StaleReplica(NotCommitted):
+    """No host that could be asked has what the read must see (a session's past, a bound on
+    staleness); nothing older was served. Try again, or read `level="local"`."""
 
 
 class Overloaded(NotCommitted):

@@ -28,7 +28,7 @@ def read_stamped(data: bytes) -> tuple[int, bytes | None]:
     stamp, value = cast("list[object]", record)
     if type(stamp) is not int or stamp < 0 or not (value is None or type(value) is bytes):
         return 0, None
-    return stamp, cast("bytes | None", value)
+    return stamp, value
 
 
 class Stamped:
