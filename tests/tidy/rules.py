@@ -94,6 +94,7 @@ SHELLS: dict[str, str] = {
     "core/clock.py": "the one place that reads the clocks and seeds a generator",
     "core/codec.py": "names uuid.UUID among the values it carries",
     "chaos/sim/engine.py": "the command: runs seeds on all cores and times them",
+    "chaos/stores/__main__.py": "the command: runs seeds on all cores and times them",
     "chaos/sim/unpatched_world.py": "seeds the global dice, which the unpatched engine rolls",
     **{
         f"core/group/{name}.py": _CALLERS
@@ -113,8 +114,12 @@ SHELLS: dict[str, str] = {
             *("lmdb_engine", "lmdb_errors", "lmdb_open", "lmdb_reader", "lmdb_writer"),
         )
     },
+    **{
+        f"consistency/layers/{name}.py": _CALLERS
+        for name in ("cached", "caches", "flights", "follower")
+    },
 }
-"""In core, consistency and chaos/sim a module decides, unless it is here with the reason."""
+"""A module in one of `PURE` decides, unless it is here with the reason."""
 
 DECIDERS: tuple[str, ...] = (
     "hosts/admin/values.py",
@@ -129,11 +134,14 @@ DECIDERS: tuple[str, ...] = (
 """Modules of hosts that decide; the rest of hosts does."""
 
 
+PURE = ("core/", "consistency/", "chaos/sim/", "chaos/stores/")
+
+
 def decides(path: str) -> bool:
     """Whether the module at `path` must be pure."""
     if path in DECIDERS:
         return True
-    return path.startswith(("core/", "consistency/", "chaos/sim/")) and path not in SHELLS
+    return path.startswith(PURE) and path not in SHELLS
 
 
 def purity(source: Source) -> list[Finding]:

@@ -1,0 +1,115 @@
+"""How a run ends well: replicas become equal, calls are over, and what is deleted goes for good.
+
+The law: each function says what is still missing, or None; nothing here waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from quorate.chaos.stores.calls import Call
+from quorate.chaos.stores.clients import DEADLINE_S
+from quorate.consistency.ring.placement import PARTITIONS, Placement
+
+if TYPE_CHECKING:
+    from quorate.chaos.stores.host import StoreHost
+    from quorate.chaos.stores.world import World
+
+CONVERGE_S = 2.5
+"""After plain partitions: 2 s, and half a second in which links are dialled again."""
+CONVERGE_REPAIR_S = 8.0
+"""After crashes, lost disks and ring changes: whole states are compared and keys move."""
+CONVERGE_CLOCKS_S = 12.0
+"""After wrong clocks: what was refused is offered again."""
+TIDY_S = 20.0
+LOG_RECORDS_KEPT_MAX = 8
+
+
+def owners_of_data(world: World) -> list[StoreHost]:
+    """The hosts of the ring."""
+    return [world.hosts[host_id] for host_id in world.rings.ring.hosts]
+
+
+def differs(world: World) -> str | None:
+    """What keeps the owners from being equal."""
+    ring = world.rings.ring
+    if ring.before is not None:
+        return f"ring {ring.epoch} is still moving keys"
+    hosts = owners_of_data(world)
+    for host in hosts:
+        if not host.running:
+            return f"{host.id} does not run"
+        if host.replica.ring is None or host.replica.ring.epoch != ring.epoch:
+            return f"{host.id} does not know ring {ring.epoch}"
+        host.replica.settle()
+    placement = Placement(ring)
+    for store in world.options.stores:
+        for one, other in _pairs(hosts):
+            if len(hosts) <= store.replicas:
+                shared = frozenset(range(PARTITIONS))
+            else:
+                shared = placement.shared(one.id, other.id, store.replicas)
+            mine = one.replica.tree(store.name).root_of(shared)
+            if mine != other.replica.tree(store.name).root_of(shared):
+                return _difference(world, store.name, one, other)
+    return None
+
+
+def _pairs(hosts: list[StoreHost]) -> Iterator[tuple[StoreHost, StoreHost]]:
+    """Pairs whose equality makes all equal: neighbours would do only where all own all."""
+    for at, one in enumerate(hosts):
+        for other in hosts[at + 1 :]:
+            yield one, other
+
+
+def _difference(world: World, store: str, one: StoreHost, other: StoreHost) -> str:
+    """The first key that differs, as a sentence."""
+    keys = {*one.replica.keys(store), *other.replica.keys(store)}
+    for key in sorted(keys):
+        if not {one.id, other.id} <= set(one.replica.owners(store, key)):
+            continue
+        mine, theirs = one.replica.export(store, key), other.replica.export(store, key)
+        if mine != theirs:
+            return f"{store}/{key} is {mine} on {one.id} and {theirs} on {other.id}"
+    return f"the trees of {store} differ on {one.id} and {other.id}, their keys do not"
+
+
+def open_calls(world: World) -> str | None:
+    pending = [call for call in world.calls.all if call.outcome == "pending"]
+    return f"call {pending[0].id} ({pending[0].kind}) is open" if pending else None
+
+
+def delete_everything(world: World) -> None:
+    """Every key, at one of its owners."""
+    for store in world.options.stores:
+        keys = {key for host in owners_of_data(world) for key in host.replica.keys(store.name)}
+        for number, key in enumerate(sorted(keys)):
+            owners = owners_of_data(world)[0].replica.owners(store.name, key)
+            host = world.hosts[owners[number % len(owners)]]
+            now = world.queue.now
+            call = Call(
+                next(world.ids),
+                "the end",
+                host.id,
+                "delete",
+                "eventual",
+                store.name,
+                key,
+                now,
+                now + DEADLINE_S,
+            )
+            world.clients[0].begin_at(host, call)
+
+
+def untidy(world: World) -> str | None:
+    """What should have been collected or trimmed."""
+    for host in owners_of_data(world):
+        for store in world.options.stores:
+            for key in host.replica.keys(store.name):
+                state = host.replica.export(store.name, key)
+                return f"{host.id} still has {store.name}/{key}: {state}"
+        held = len(host.log_engine.scan("log"))
+        if held > LOG_RECORDS_KEPT_MAX:
+            return f"{host.id} still has {held} log records"
+    return None

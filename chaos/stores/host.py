@@ -1,0 +1,247 @@
+"""A simulated host of the stores: the real replica, log, state and ring parts on a simulated disk.
+It is killed, restarted, paused and wiped by the nemesis.
+
+The law: only `StoreDisk`, the hardware's clock and what the oracle keeps outlive `kill`; everything
+else is made anew by `start`. Messages go through the product's codec and frames.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from quorate.chaos.sim.disks import crash_policy
+from quorate.chaos.sim.events import EventQueue
+from quorate.chaos.sim.network import Network
+from quorate.chaos.sim.transcript import Transcript
+from quorate.chaos.stores.disks import StoreDisk, WatchedLog
+from quorate.chaos.stores.lives import Hardware, StoreLife
+from quorate.chaos.stores.options import Options
+from quorate.chaos.stores.parts import Parts
+from quorate.chaos.stores.settings import definitions, replica_config
+from quorate.chaos.stores.strong import Command, Oracle
+from quorate.chaos.stores.watch import Watch
+from quorate.consistency.replica.definitions import Conflict
+from quorate.consistency.replica.hooks import ReplicaHooks
+from quorate.consistency.replica.replica import LOG_TABLES, STATE_TABLES
+from quorate.core import codec
+from quorate.core.errors import CorruptStorage, UsageError
+from quorate.core.storage.disk_model import CrashPolicy
+from quorate.core.storage.memory_engine import MemoryEngine
+from quorate.core.storage.state_store import StateStore
+
+
+class StoreHost(ReplicaHooks):
+    """One host. `parts` are the classes it is built of: the product's, or a plant's."""
+
+    def __init__(
+        self,
+        host_id: str,
+        *,
+        queue: EventQueue,
+        network: Network,
+        oracle: Oracle,
+        transcript: Transcript,
+        watch: Watch,
+        options: Options,
+        parts: Parts,
+    ) -> None:
+        self.id = host_id
+        self._queue, self._network, self._oracle = queue, network, oracle
+        self._transcript, self._watch = transcript, watch
+        self._options, self._parts = options, parts
+        self._rng = random.Random(f"store host {host_id} {options.seed}")
+        self.disk = StoreDisk.fresh(self._rng)
+        drift, skew = options.clock_drift, options.clock_skew_s
+        self.hardware = Hardware(
+            queue,
+            skew_s=self._rng.uniform(-skew, skew),
+            rate=1.0 + self._rng.uniform(-drift, drift),
+        )
+        self.life: StoreLife | None = None
+        self.failed: BaseException | None = None
+        self.out = False
+        """Down by somebody's will: not started by the nemesis."""
+        self.incarnation = 0
+        self.resumed_at = float("-inf")
+        """When it last stood still: its callers' deadlines moved by that."""
+        network.add(self)
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """A new process on what the disk holds."""
+        assert self.life is None
+        self.failed = None
+        self.incarnation += 1
+        life = self.life = StoreLife(
+            self._queue, self.hardware, clock_offset_s=self._rng.uniform(0, 1000)
+        )
+        model = self.disk.model
+        self.log_engine = WatchedLog(LOG_TABLES, life, model, image=self.disk.log)
+        self.log_engine.on_commit = self.disk.note
+        self.disk.look(self.log_engine)
+        self.state_engine = MemoryEngine(STATE_TABLES, life, model, image=self.disk.state)
+        self.view = self._oracle.join(self.id, life, self.on_strong_applied)
+        try:
+            self._build(life)
+        except CorruptStorage as error:
+            self.failed = error
+            self._watch.find(f"{self.id} cannot start: {error}")
+            return
+        self._transcript.note(self.id, "starts as actor", self.replica.actor)
+        self._watch.on_started(self)
+        self.ring.start()
+        self._network.on_started(self.id)
+
+    def _build(self, life: StoreLife) -> None:
+        parts, options = self._parts, self._options
+        state = StateStore(
+            self.state_engine,
+            life,
+            tables=STATE_TABLES,
+            flush_records=options.flush_records,
+        )
+        self.replica = parts.replica_class(
+            host_id=self.id,
+            log=self.log_engine,
+            state=state,
+            send=self.send,
+            clock=life,
+            scheduler=life,
+            rng=random.Random(self._rng.random()),
+            hooks=self,
+            config=replica_config(options),
+        )
+        for definition in definitions(options, self.id, parts):
+            self.replica.define(definition)
+        self.door = parts.door_class(self, life, self.view, self._oracle, self._watch)
+        self.ring = parts.ring_class(self, life, self.view, self._oracle)
+        self.replica.on_members([*options.hosts, *options.spares])
+        self.replica.start()
+
+    def kill(self) -> None:
+        """kill -9, or the power goes: the commits in flight may be lost."""
+        life = self.life
+        if life is None:
+            return
+        self._watch.on_killed(self)
+        self.disk.log = self.log_engine.crash(self._policy(), self._rng)
+        self.disk.state = self.state_engine.crash(crash_policy(self._rng), self._rng)
+        if self.failed is None:
+            self.door.dies()
+        life.end()
+        self.life = None
+        self._oracle.leave(self.id)
+        self._network.on_killed(self.id)
+
+    def _policy(self) -> CrashPolicy:
+        if self._options.torn and self._rng.random() < 0.3:
+            return CrashPolicy.TORN
+        return crash_policy(self._rng)
+
+    def pause(self) -> None:
+        if self.life is not None:
+            self.life.pause()
+
+    def resume(self) -> None:
+        if self.life is not None and self.life.paused and not self.life.over:
+            self.resumed_at = self._queue.now
+            self.life.resume()
+
+    def revive(self) -> None:
+        """A host that stopped itself for its disk's sake is started again."""
+        if self.failed is not None and self.life is not None:
+            self.kill()
+            self.start()
+
+    def wipe(self) -> None:
+        """The dead host's folder is emptied."""
+        assert self.life is None
+        self._watch.on_wiped(self)
+        kept = self._parts.on_wiped(self)
+        self.disk.wipe()
+        self.disk.log = kept
+        self._oracle.leave(self.id, wiped=True)
+
+    # --- the network's side ---------------------------------------------------------------------
+
+    def receive(self, peer: str, payload: bytes) -> None:
+        try:
+            message = codec.loads(payload)
+        except codec.Malformed as error:
+            self._network.reset_unreadable(self._network.links[(peer, self.id)], str(error))
+            return
+        try:
+            self.hand(peer, message)
+        except UsageError as error:
+            self._watch.find(f"{self.id} refuses what {peer} sent: {error}")
+        except Exception as error:
+            self._watch.find(
+                f"a message of {peer} made {self.id} raise {type(error).__name__}: {error}"
+            )
+
+    def hand(self, peer: str, message: dict[str, Any]) -> None:
+        kind = message.get("type")
+        if self.failed is not None:
+            return
+        if kind == "st":
+            self.replica.on_message(peer, message)
+        elif kind == "fw":
+            self.door.on_message(peer, message)
+        else:
+            self.ring.on_message(peer, message)
+
+    def on_link(self, peer: str, *, up: bool) -> None:
+        if self.failed is None:
+            self.replica.on_peer(peer, up=up)
+            self.ring.on_peer(peer, up=up)
+
+    def send(self, peer: str, message: dict[str, Any], bulk: bool = False) -> bool:
+        life = self.life
+        if life is None or life.over:
+            return False
+        self._watch.on_sent(self, peer, message)
+        return self._network.send(self.id, peer, codec.dumps(message), bulk=bulk)
+
+    # --- hooks of the replica -------------------------------------------------------------------
+
+    def on_durable(self, seq: int) -> None:
+        self.door.on_durable(seq)
+
+    def on_applied(self) -> None:
+        self.door.on_applied()
+
+    def on_held(self, peer: str, upto: int) -> None:
+        self.door.on_held(peer, upto)
+
+    def on_changed(self, store: str, key: str) -> None:
+        return
+
+    def on_fresh(self) -> None:
+        self.door.on_applied()
+
+    def on_gap(self, peer: str) -> None:
+        self.ring.on_gap(peer)
+
+    def on_conflict(self, conflict: Conflict) -> None:
+        self._watch.on_conflict(self, conflict)
+
+    def on_fatal(self, error: BaseException) -> None:
+        self.failed = error
+        self._transcript.note(self.id, "stops itself:", type(error).__name__, error)
+        self._watch.find(f"{self.id} stopped itself: {type(error).__name__}: {error}")
+
+    def on_problem(self, text: str) -> None:
+        self._transcript.note(self.id, "says:", text)
+
+    def on_strong_applied(self, index: int, command: Command, held: bool) -> None:
+        if held:
+            self.ring.on_strong(command)
+            self.door.on_applied()
+
+    # --- what is asked of it --------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        return self.life is not None and self.failed is None
