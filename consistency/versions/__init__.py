@@ -1,0 +1,1 @@
+"""What orders updates: hybrid logical clocks, version vectors, causal contexts. Pure."""

@@ -1,0 +1,143 @@
+"""Stamps that agree with the clock on the wall and with cause and effect.
+
+The law of this file: a stamp given is greater than every stamp given or observed before, a peer
+whose clock is far ahead is refused and not followed, and a wall clock that jumps is followed only
+slowly. A stamp is 64 bits: wall milliseconds << 16 | counter; who made it breaks ties elsewhere.
+
+Source: Kulkarni, Demirbas, Madappa, Avva, Leone, "Logical Physical Clocks" (2014). Here the
+physical part is not the wall clock itself but monotonic time from the wall time at the start; once
+a second it is compared with the wall and slewed towards it by at most `SLEW_MS_PER_S`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quorate.core.clock import Clock
+from quorate.core.errors import Unavailable
+
+COUNTER_BITS: Final = 16
+GREATEST_STAMP: Final = (1 << 64) - 1
+LOOK_INTERVAL_S: Final = 1.0
+SLEW_MS_PER_S: Final = 10.0
+JUMP_MIN_MS: Final = 250.0
+"""A difference to the wall clock of at least this is reported as a jump."""
+
+
+class ClockAhead(Unavailable):
+    """A stamp is so far ahead of our clock that following it would carry the error to everybody.
+
+    Nothing was changed. Set the clocks of the hosts right.
+    """
+
+
+def wall_ms(stamp: int) -> int:
+    """The wall part of a stamp, in milliseconds since the Unix epoch."""
+    return stamp >> COUNTER_BITS
+
+
+def make(ms: int, counter: int) -> int:
+    """The stamp of `ms` milliseconds and `counter` (0 .. 65535)."""
+    return ms << COUNTER_BITS | counter
+
+
+class HybridClock:
+    """One per host. Not safe for threads."""
+
+    __slots__ = (
+        "_clock",
+        "_difference_ms",
+        "_drift_max_ms",
+        "_jumps",
+        "_last",
+        "_look_at",
+        "_looked_at",
+        "_monotonic",
+        "_offset_ms",
+        "_refused",
+    )
+
+    def __init__(self, clock: Clock, *, drift_max_ms: int = 1000) -> None:
+        """`drift_max_ms`: how far ahead of ours a stamp may be before it is refused."""
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._drift_max_ms = drift_max_ms
+        started = clock.monotonic()
+        self._offset_ms = clock.wall() * 1000.0 - started * 1000.0
+        self._looked_at = started
+        self._look_at = started + LOOK_INTERVAL_S
+        self._difference_ms = 0.0
+        self._jumps = 0
+        self._refused = 0
+        self._last = 0
+
+    def now(self, floor: int = 0) -> int:
+        """A new stamp, greater than all before and than `floor`, a stamp that was accepted here."""
+        at = self._monotonic()
+        if at >= self._look_at:
+            self._look(at)
+        stamp = int(at * 1000.0 + self._offset_ms) << COUNTER_BITS
+        last = self._last
+        if floor > last:
+            last = floor
+        if stamp <= last:
+            stamp = last + 1  # a full counter runs over into the milliseconds: still growing
+        self._last = stamp
+        return stamp
+
+    def observe(self, stamp: int) -> None:
+        """Let later stamps be greater than `stamp`, which came from elsewhere.
+
+        Raises ClockAhead, changing nothing, if it is more than `drift_max_ms` ahead of our clock.
+        """
+        if stamp <= self._last:
+            return
+        at = self._monotonic()
+        if at >= self._look_at:
+            self._look(at)
+        ahead_ms = (stamp >> COUNTER_BITS) - int(at * 1000.0 + self._offset_ms)
+        if ahead_ms > self._drift_max_ms:
+            self._refused += 1
+            raise ClockAhead(
+                f"a stamp is {ahead_ms} ms ahead of this host's clock, {self._drift_max_ms} ms is "
+                "the most that is followed: set the clock of one of the two hosts right"
+            )
+        self._last = stamp
+
+    @property
+    def last(self) -> int:
+        """The greatest stamp given or observed."""
+        return self._last
+
+    def problem(self) -> str | None:
+        """What is wrong with the wall clock, or None: it jumped and we have not yet followed."""
+        self._look(self._monotonic())
+        difference = self._difference_ms
+        if -JUMP_MIN_MS < difference < JUMP_MIN_MS:
+            return None
+        where = "ahead of" if difference > 0 else "behind"
+        return (
+            f"the wall clock jumped: it is {abs(difference) / 1000:.1f} s {where} the time this "
+            f"host goes by, which follows it by {SLEW_MS_PER_S:.0f} ms each second"
+        )
+
+    def statistics(self) -> dict[str, float]:
+        """`difference_ms` of wall and own time, `jumps` seen, stamps `refused`."""
+        return {
+            "difference_ms": self._difference_ms,
+            "jumps": self._jumps,
+            "refused": self._refused,
+        }
+
+    def _look(self, at: float) -> None:
+        """Compare with the wall clock and move a little towards it; own time never goes back."""
+        passed_s = at - self._looked_at
+        difference = self._clock.wall() * 1000.0 - (at * 1000.0 + self._offset_ms)
+        if abs(difference) >= JUMP_MIN_MS > abs(self._difference_ms):
+            self._jumps += 1
+        most = SLEW_MS_PER_S * passed_s
+        step = max(-most, min(most, difference))
+        self._offset_ms += step
+        self._difference_ms = difference - step
+        self._looked_at = at
+        self._look_at = at + LOOK_INTERVAL_S

@@ -1,0 +1,1 @@
+"""Clocks, vectors and causal contexts."""
