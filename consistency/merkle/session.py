@@ -191,6 +191,13 @@ class Session:
             return
         if flight.timer is not None:
             flight.timer.cancel()
+        try:
+            self._use(number, flight, answer)
+        except UsageError as error:
+            self.end(f"a malformed answer: {error}")
+            raise
+
+    def _use(self, number: int, flight: _Flight, answer: Message) -> None:
         size = messages.size_of(answer)
         self.bytes_received += size
         self._pacer.spend(size)
@@ -203,11 +210,7 @@ class Session:
         del self._flights[number]
         self.rounds += 1
         self._using += 1
-        try:
-            flight.step.on_answer(self._whole, answer, self._then, self.end)
-        except UsageError as error:
-            self.end(f"a malformed answer: {error}")
-            raise
+        flight.step.on_answer(self._whole, answer, self._then, self.end)
 
     def _then(self, steps: list[Step]) -> None:
         self._using -= 1
