@@ -1,0 +1,393 @@
+"""What comes in: the log at the start, and the messages of the other replicas.
+
+The law of this file: a peer's batch is taken only in order, from the host whose actor it is, with a
+stamp that this host's clock can believe; it is joined and logged in one turn and acknowledged when
+synced. What cannot be taken changes nothing and is answered with the reason.
+
+    hello      who I am, what I have         push       batches of updates, in order
+    know       what I have, how far I got    ack        up to here on my disk
+    need       I have only this much         gap        my log begins later: compare states
+    ahead      your clock is too far ahead   who        I do not know you: say hello
+    probe      how far did you get           heads      this far
+    rescan     tell me everything again      rescanned  that was all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from quorate.consistency.merkle.ports import Absorbed
+from quorate.consistency.replica import batches
+from quorate.consistency.replica.flusher import MARK, Mark
+from quorate.consistency.replica.knowledge import Report
+from quorate.consistency.replica.outgoing import message
+from quorate.consistency.replica.redo_log import PLACE_BITS
+from quorate.consistency.replica.shelf import META
+from quorate.consistency.replica.states import KeyState, Vector, state_of, vector_of
+from quorate.consistency.versions.hlc import ClockAhead
+from quorate.core.codec import Malformed
+from quorate.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from quorate.consistency.replica.replica import StoreReplica
+
+ABSORB_ENTRIES_MAX = 100_000
+TELL_ANYWAY_TICKS = 20
+"""Told again after so many intervals even if nothing changed."""
+GONE = "gone"
+
+
+class Incoming:
+    """The receiving side of one replica."""
+
+    def __init__(self, replica: StoreReplica) -> None:
+        self._replica = replica
+        self._acks: list[tuple[int, str, int, int]] = []
+        """(group, peer, actor, upto) to be acknowledged when the group is synced."""
+        self._told: dict[str, tuple[Any, int]] = {}
+        self._done: list[tuple[int, Callable[[], None]]] = []
+        self._ticks = 0
+        self._counts = dict.fromkeys(
+            ("batches", "updates", "duplicates", "gaps", "unknown", "ahead", "malformed"), 0
+        )
+        self._handlers: dict[str, Callable[[str, dict[str, Any]], None]] = {
+            "hello": self._on_hello,
+            "push": self._on_push,
+            "know": self._on_know,
+            "ack": self._on_ack,
+            "need": self._on_need,
+            "gap": lambda peer, _: replica.hooks.on_gap(peer),
+            "ahead": self._on_ahead,
+            "who": lambda peer, _: self.greet(peer),
+            "probe": self._on_probe,
+            "heads": self._on_heads,
+            "rescan": self._on_rescan,
+        }
+
+    # --- the start --------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Read what is on disk. Raises `CorruptStorage`."""
+        replica = self._replica
+        knowledge, identity, log = replica.knowledge, replica.identity, replica.log
+        body = replica.shelf.disk.get(META, MARK)
+        mark = Mark(0, 0, {}, {}, {}) if body is None else Mark.decode(body)
+        knowledge.seen.update(mark.applied)
+        knowledge.actors.update(mark.actors)
+        replica.joiner.collected = mark.collected
+        own, last = set(identity.own), mark.group << PLACE_BITS
+        for position, body in log.records():
+            last = max(last, position)
+            self._replay(position, body, own, mark.group)
+        log.begin_after(last)
+        replica.flusher.flushed_group = mark.group
+        knowledge.waiting.clear()
+        knowledge.applied.update(knowledge.seen)
+        for actor in own:
+            knowledge.actors[actor] = replica.host_id
+        logged = knowledge.seen.get(identity.actor, 0)
+        head = max(mark.head, logged) if identity.actor in mark.actors else logged
+        replica.writer.begin(identity.actor, head, logged)
+
+    def _replay(self, position: int, body: bytes, own: set[int], flushed_group: int) -> None:
+        replica, group = self._replica, position >> PLACE_BITS
+        record = batches.decode_record(body)
+        if isinstance(record, batches.Batch) and record.actor in own:
+            replica.log.found_own(position, record.actor, record.prev, record.upto, len(body))
+        else:
+            replica.log.found_foreign(position)
+        if group <= flushed_group:
+            return
+        if isinstance(record, batches.Batch):
+            for update in record.updates:
+                replica.joiner.apply(record.actor, update, 0)
+            replica.knowledge.saw(record.actor, record.upto, group)
+        elif isinstance(record, batches.States):
+            for name, key, wire in record.entries:
+                self._join(name, key, _state_or_cut(wire), 0)
+        else:
+            for actor, seq in record.vector.items():
+                replica.knowledge.saw(actor, seq, group)
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def heads(self) -> Vector:
+        """How far this host's own updates go."""
+        replica = self._replica
+        applied = replica.knowledge.applied
+        heads = {actor: applied.get(actor, 0) for actor in replica.identity.own}
+        heads[replica.actor] = replica.head
+        return heads
+
+    def greet(self, peer: str, *, reply: bool = False) -> None:
+        """Say who this is and what is here."""
+        replica = self._replica
+        self._told.pop(peer, None)
+        parts = message("hello", h=self.heads(), v=dict(replica.applied), r=reply)
+        replica.send(peer, parts, False)
+
+    def tell(self, *, now: bool = False) -> None:
+        """Say what is here to everybody to whom it is news."""
+        replica = self._replica
+        self._ticks += 1
+        epoch = 0 if replica.ring is None else replica.ring.epoch
+        vector, heads = dict(replica.applied), self.heads()
+        news = (epoch, vector, heads)
+        for peer in replica.others():
+            told, at = self._told.get(peer, (None, 0))
+            if told == news and not now and self._ticks - at < TELL_ANYWAY_TICKS:
+                continue
+            if replica.send(peer, message("know", e=epoch, v=vector, h=heads), False):
+                self._told[peer] = (news, self._ticks)
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def on_message(self, peer: str, parts: dict[str, Any]) -> None:
+        """See the table above. Raises `UsageError`; then nothing was changed by the bad part."""
+        handler = self._handlers.get(cast(str, parts.get("k")))
+        try:
+            if handler is None:
+                raise Malformed(f"no message {parts.get('k')!r} between stores")
+            handler(peer, parts)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self._counts["malformed"] += 1
+            if isinstance(error, UsageError):
+                raise
+            raise Malformed(
+                f"a malformed {parts.get('k')!r} message: {type(error).__name__}: {error}"
+            ) from error
+
+    def _on_hello(self, peer: str, parts: dict[str, Any]) -> None:
+        replica = self._replica
+        heads, vector = _vector(parts["h"]), _vector(parts["v"])
+        actors = replica.knowledge.actors
+        for actor in heads:
+            if actors.setdefault(actor, peer) != peer:
+                raise Malformed(f"host {peer!r} says it is actor {actor} of {actors[actor]!r}")
+        own = {actor: vector.get(actor, 0) for actor in replica.identity.own}
+        if own[replica.actor] > replica.head:
+            replica.on_amnesia(peer)
+        replica.outgoing.on_hello(peer, own)
+        if not parts["r"]:
+            self.greet(peer, reply=True)
+        replica.plan_pump()
+
+    def _on_push(self, peer: str, parts: dict[str, Any]) -> None:
+        again = bool(parts.get("again"))
+        for body in cast(list[bytes], parts["b"]):
+            batch = batches.decode_record(body)
+            if not isinstance(batch, batches.Batch):
+                raise Malformed("a push must hold batches")
+            if not self._take(peer, body, batch, again=again):
+                return
+        self._replica.freshness.on_seen()
+        self._replica.hooks.on_fresh()
+
+    def _take(self, peer: str, body: bytes, batch: batches.Batch, *, again: bool) -> bool:
+        """Join and log one batch; False when what follows cannot be taken either."""
+        replica, actor = self._replica, batch.actor
+        knowledge = replica.knowledge
+        if knowledge.actors.get(actor) != peer:
+            self._counts["unknown"] += 1
+            replica.hooks.on_problem(
+                f"host {peer!r} pushed updates of actor {actor}, which it never said it is: refused"
+            )
+            replica.send(peer, message("who"), False)
+            return False
+        seen = knowledge.seen.get(actor, 0)
+        if not again and batch.prev > seen:
+            self._counts["gaps"] += 1
+            replica.send(peer, message("need", a=actor, s=seen), False)
+            return False
+        if not again and batch.upto <= seen:
+            self._counts["duplicates"] += 1
+            self._acks.append((replica.log.synced, peer, actor, batch.upto))
+            replica.scheduler.call_soon(self._send_acks)
+            return True
+        if not self._believable(peer, batch.stamp_max):
+            return False
+        group = replica.log.group
+        join = replica.joiner.apply
+        for update in batch.updates:
+            if again or update[batches.SEQ] > seen:
+                join(actor, update, group)
+        replica.log.append(body)
+        self._counts["batches"] += 1
+        self._counts["updates"] += len(batch.updates)
+        if not again:
+            knowledge.saw(actor, batch.upto, group)
+            self._acks.append((group, peer, actor, batch.upto))
+        replica.flusher.plan()
+        return True
+
+    def _believable(self, peer: str, stamp: int) -> bool:
+        """Follow the stamp, or refuse what comes from a clock too far ahead."""
+        replica = self._replica
+        try:
+            replica.hlc.observe(stamp)
+        except ClockAhead as error:
+            self._counts["ahead"] += 1
+            replica.hooks.on_problem(f"updates of host {peer!r} are refused: {error}")
+            replica.send(peer, message("ahead"), False)
+            return False
+        return True
+
+    def on_synced(self, group: int, moved: Vector) -> None:
+        """The disk has a group: acknowledge what it held."""
+        del moved, group
+        self._replica.identity.on_synced(self._replica.log.synced)
+        self._send_acks()
+        synced = self._replica.log.synced
+        while self._done and self._done[0][0] <= synced:
+            self._done.pop(0)[1]()
+
+    def _send_acks(self) -> None:
+        synced = self._replica.log.synced
+        ready: dict[str, Vector] = {}
+        rest: list[tuple[int, str, int, int]] = []
+        for row in self._acks:
+            group, peer, actor, upto = row
+            if group <= synced:
+                ready.setdefault(peer, {})[actor] = upto
+            else:
+                rest.append(row)
+        self._acks = rest
+        for peer, vector in ready.items():
+            self._replica.send(peer, message("ack", v=vector), False)
+
+    def _on_ack(self, peer: str, parts: dict[str, Any]) -> None:
+        self._acked(peer, _vector(parts["v"]))
+
+    def _acked(self, peer: str, vector: Vector) -> None:
+        for actor in self._replica.identity.own:
+            if actor in vector:
+                self._replica.on_acked(peer, actor, vector[actor])
+
+    def _on_know(self, peer: str, parts: dict[str, Any]) -> None:
+        vector, heads = _vector(parts["v"]), _vector(parts["h"])
+        if type(parts["e"]) is not int:
+            raise Malformed("an epoch must be a number")
+        self._replica.knowledge.reports[peer] = Report(parts["e"], vector, heads)
+        self._acked(peer, vector)
+
+    def _on_need(self, peer: str, parts: dict[str, Any]) -> None:
+        outgoing, actor = self._replica.outgoing, parts["a"]
+        known = outgoing.peer(peer)
+        if actor in self._replica.identity.own and type(parts["s"]) is int:
+            known.acked[actor] = parts["s"]
+            outgoing.rewind(known)
+            self._replica.plan_pump()
+
+    def _on_ahead(self, peer: str, parts: dict[str, Any]) -> None:
+        replica = self._replica
+        replica.hooks.on_problem(
+            f"host {peer!r} refuses this host's updates: this host's clock is too far ahead"
+        )
+        known = replica.outgoing.peer(peer)
+        replica.outgoing.rewind(known)
+        known.hold_until = replica.now() + replica.config.clock_retry_s
+
+    def _on_probe(self, peer: str, parts: dict[str, Any]) -> None:
+        self._replica.send(peer, message("heads", id=parts["id"], h=self.heads()), False)
+
+    def _on_heads(self, peer: str, parts: dict[str, Any]) -> None:
+        self._replica.freshness.on_heads(peer, parts["id"], _vector(parts["h"]))
+        self._replica.hooks.on_fresh()
+
+    def _on_rescan(self, peer: str, parts: dict[str, Any]) -> None:
+        if type(parts["epoch"]) is not int:
+            raise Malformed("an epoch must be a number")
+        self._replica.outgoing.start_rescan(peer, parts["epoch"])
+        self._replica.plan_pump()
+
+    # --- exchanges --------------------------------------------------------------------------------
+
+    def absorb(self, entries: list[list[Any]], done: Callable[[Absorbed], None]) -> None:
+        """Join states; all are looked at before any is taken. Raises `UsageError`."""
+        replica = self._replica
+        if len(entries) > ABSORB_ENTRIES_MAX:
+            raise Malformed(f"{len(entries)} states at once")
+        taken: list[tuple[str, str, KeyState | Vector]] = []
+        stamp_max = 0
+        for entry in entries:
+            if len(entry) != 3 or not isinstance(entry[0], str) or not isinstance(entry[1], str):
+                raise Malformed("a state must come as [store, key, state]")
+            state = _state_or_cut(entry[2])
+            taken.append((entry[0], entry[1], state))
+            if not isinstance(state, dict):
+                stamp_max = max(stamp_max, state.stamp)
+        try:
+            replica.hlc.observe(stamp_max)
+        except ClockAhead as error:
+            self._counts["ahead"] += 1
+            text = str(error)
+            replica.scheduler.call_soon(lambda: done(Absorbed(0, [], {}, text)))
+            return
+        group, changed = replica.log.group, 0
+        gone: list[tuple[str, str]] = []
+        logged: list[list[Any]] = []
+        for entry, (name, key, state) in zip(entries, taken, strict=True):
+            if not isinstance(state, dict) and replica.joiner.is_dead(name, key, state):
+                gone.append((name, key))
+            elif self._join(name, key, state, group):
+                changed += 1
+                logged.append(entry)
+        result = Absorbed(changed, gone, dict(replica.joiner.collected), None)
+        if not logged:
+            replica.scheduler.call_soon(lambda: done(result))
+            return
+        replica.log.append(batches.encode_states(logged))
+        self._done.append((group, lambda: done(result)))
+        replica.flusher.plan()
+
+    def _join(self, name: str, key: str, state: KeyState | Vector, group: int) -> bool:
+        joiner = self._replica.joiner
+        if isinstance(state, dict):
+            return joiner.drop_dead(name, key, state, group)
+        return joiner.join_state(name, key, state, group)
+
+    def advance(self, vector: Vector, done: Callable[[], None]) -> None:
+        """Everything up to `vector` that concerns this host is here, by exchange."""
+        replica = self._replica
+        knowledge, group = replica.knowledge, replica.log.group
+        news = {
+            actor: seq
+            for actor, seq in vector.items()
+            if actor not in replica.identity.own and seq > knowledge.seen.get(actor, 0)
+        }
+        if not news:
+            replica.scheduler.call_soon(done)
+            return
+        for actor, seq in news.items():
+            knowledge.saw(actor, seq, group)
+        replica.log.append(batches.encode_advance(news))
+        self._done.append((group, done))
+        replica.freshness.on_seen()
+        replica.hooks.on_fresh()
+
+    def statistics(self) -> dict[str, int]:
+        return dict(self._counts)
+
+
+def _state_or_cut(wire: Any) -> KeyState | Vector:
+    """A state, or the cut of a "gone". Raises `Malformed`."""
+    if isinstance(wire, list) and wire[:1] == [GONE]:
+        parts = cast(list[Any], wire)
+        if len(parts) != 2:
+            raise Malformed("a gone state must be ['gone', cut]")
+        return _vector(parts[1])
+    return state_of(wire)
+
+
+def _vector(value: Any) -> Vector:
+    """A vector from a message: a map, or a flat list. Raises `Malformed`."""
+    if isinstance(value, list):
+        return vector_of(value)
+    if not isinstance(value, dict):
+        raise Malformed("a vector must be a map of actor to sequence")
+    vector = cast(dict[Any, Any], value)
+    for actor, seq in vector.items():
+        if type(actor) is not int or type(seq) is not int or actor <= 0 or seq < 0:
+            raise Malformed("a vector must be a map of actor to sequence")
+    return cast(Vector, vector)

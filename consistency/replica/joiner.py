@@ -1,0 +1,246 @@
+"""How an update or a state enters a key: own writes, pushed updates, states from an exchange.
+
+The law of this file: the one place where a key's state changes. A key that is not here begins with
+the collected cut as its context where this host holds the partition whole: everything up to the cut
+that is not here is dead (T40). Concurrent register writes go to the conflict feed; nothing is lost
+silently. Whoever calls has the log take the same update in the same turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from quorate.consistency import crdt as crdts
+from quorate.consistency.replica import batches
+from quorate.consistency.replica.conflict_feed import ConflictFeed
+from quorate.consistency.replica.definitions import Conflict
+from quorate.consistency.replica.shelf import Shelf, StoreShelf
+from quorate.consistency.replica.states import (
+    CrdtState,
+    KeyState,
+    RegisterEntry,
+    RegisterState,
+    Vector,
+    stronger_kind,
+)
+from quorate.core import codec
+
+MS_SHIFT = 16
+
+
+class Joiner:
+    """`collected`: the cut up to which tombstones were collected here. `whole(partition)`: whether
+    this host has everything of a partition. `on_change(store, key)`, `on_conflict(conflict)`."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        feed: ConflictFeed,
+        *,
+        on_change: Callable[[str, str], None],
+        on_conflict: Callable[[Conflict], None],
+    ) -> None:
+        self._shelf = shelf
+        self._feed = feed
+        self._on_change = on_change
+        self._on_conflict = on_conflict
+        self.collected: Vector = {}
+        self.whole: Callable[[int], bool] = lambda partition: True
+        self.changes = 0
+        self.dropped = 0
+
+    # --- beginnings -------------------------------------------------------------------------------
+
+    def _floor(self, shelf: StoreShelf, key: str) -> Vector:
+        """The context of a key that is not here."""
+        if self.collected and self.whole(shelf.point(key) >> 24):
+            return self.collected
+        return {}
+
+    def new_register(self, shelf: StoreShelf, key: str) -> RegisterState:
+        """An empty register, not on the shelf yet."""
+        return RegisterState([], self._floor(shelf, key))
+
+    def new_crdt(self, shelf: StoreShelf, key: str, kind: str) -> CrdtState:
+        """An empty CRDT, not on the shelf yet. Raises `UnknownType`."""
+        fresh = crdts.new(kind)
+        for actor, seq in self._floor(shelf, key).items():
+            fresh.context.add_interval(actor, 0, seq)
+        return CrdtState(fresh, 0)
+
+    def changed(self, shelf: StoreShelf, key: str, state: KeyState, group: int) -> None:
+        """The state of `key` is now this, by an update of commit group `group`."""
+        state.lsn = group
+        shelf.states[key] = state
+        shelf.dirty[key] = None
+        self.changes += 1
+        self._on_change(shelf.definition.name, key)
+
+    # --- pushed updates ---------------------------------------------------------------------------
+
+    def apply(self, actor: int, update: batches.Update, group: int) -> None:
+        """Join one update of another actor, or one of the own log. Raises `Malformed`."""
+        name, key, kind, seq, stamp, first, second, deps, _ = update
+        shelf = self._shelf.stores.get(name) or self._shelf.store(name)
+        if kind == 0:
+            entry = RegisterEntry(actor, seq, stamp, second, deps)
+            self._join_register(shelf, key, [entry], first, group)
+        else:
+            delta = crdts.decode(first)
+            self._join_crdt(shelf, key, CrdtState(delta, stamp), group)
+
+    def join_state(self, name: str, key: str, state: KeyState, group: int) -> bool:
+        """Join a whole state from an exchange; True if anything changed."""
+        shelf = self._shelf.store(name)
+        if isinstance(state, RegisterState):
+            return self._join_register(shelf, key, state.entries, state.context, group)
+        return self._join_crdt(shelf, key, state, group)
+
+    def is_dead(self, name: str, key: str, state: KeyState) -> bool:
+        """Whether a state that came is only what was collected here already."""
+        shelf = self._shelf.store(name)
+        if shelf.load(key) is not None or not self._floor(shelf, key):
+            return False
+        return state.covered_by(self.collected)
+
+    def drop_dead(self, name: str, key: str, cut: Vector, group: int) -> bool:
+        """The owners collected everything of this key up to `cut`: so do we."""
+        shelf = self._shelf.store(name)
+        state = shelf.load(key)
+        if state is None:
+            return False
+        if state.covered_by(cut):
+            shelf.remove(key)
+            self._on_change(name, key)
+            self.dropped += 1
+            return True
+        if isinstance(state, RegisterState) and state.drop_covered(cut):
+            self.changed(shelf, key, state, group)
+            return True
+        return False
+
+    # --- registers --------------------------------------------------------------------------------
+
+    def _join_register(
+        self,
+        shelf: StoreShelf,
+        key: str,
+        entries: list[RegisterEntry],
+        context: Vector,
+        group: int,
+    ) -> bool:
+        state = shelf.states.get(key) or shelf.load(key)
+        if state is None:
+            state = self.new_register(shelf, key)
+            if not state.context:
+                fresh = RegisterState(entries, context)
+                if len(entries) > 1:
+                    self._met(shelf, key, fresh, [])
+                self.changed(shelf, key, fresh, group)
+                return True
+        if not isinstance(state, RegisterState):
+            incoming = RegisterState(entries, context)
+            return self._two_types(shelf, key, state, incoming, group)
+        before = state.entries
+        if not state.merge(entries, context):
+            return False
+        if len(state.entries) > 1:
+            self._met(shelf, key, state, before)
+        if not state.entries and not before:
+            return False  # everything that came was collected here
+        self.changed(shelf, key, state, group)
+        return True
+
+    def _met(
+        self, shelf: StoreShelf, key: str, state: RegisterState, before: list[RegisterEntry]
+    ) -> None:
+        """Concurrent entries: resolve or keep them, and tell."""
+        definition = shelf.definition
+        winner = state.winner
+        if winner is None:
+            return
+        if definition.resolver == "lww":
+            losers = state.reduce()
+            reason = "concurrent"
+        else:
+            losers = [entry for entry in state.entries if entry is not winner]
+            if all(entry in before for entry in state.entries):
+                return
+            reason = "siblings"
+        self._tell(shelf, key, winner, losers, reason)
+
+    def _tell(
+        self,
+        shelf: StoreShelf,
+        key: str,
+        winner: RegisterEntry | None,
+        losers: list[RegisterEntry],
+        reason: Any,
+    ) -> None:
+        highest = max(losers + ([winner] if winner else []), key=lambda entry: entry.stamp)
+        conflict = Conflict(
+            shelf.definition.name,
+            key,
+            shelf.definition.resolver,
+            highest.stamp >> MS_SHIFT,
+            winner,
+            losers,
+            reason,
+        )
+        if self._feed.add(shelf, conflict):
+            self._on_conflict(conflict)
+
+    # --- CRDTs ------------------------------------------------------------------------------------
+
+    def _join_crdt(self, shelf: StoreShelf, key: str, other: CrdtState, group: int) -> bool:
+        state = shelf.states.get(key) or shelf.load(key)
+        if state is None:
+            state = self.new_crdt(shelf, key, other.kind)
+            if not self.collected:
+                self.changed(shelf, key, other, group)
+                return True
+            state.merge(other.crdt, other.stamp)
+            if state.is_dead and state.covered_by(self.collected):
+                return False
+            self.changed(shelf, key, state, group)
+            return True
+        if isinstance(state, RegisterState) or state.kind != other.kind:
+            return self._two_types(shelf, key, state, other, group)
+        if not state.merge(other.crdt, other.stamp):
+            return False
+        self.changed(shelf, key, state, group)
+        return True
+
+    def _two_types(
+        self, shelf: StoreShelf, key: str, mine: KeyState, theirs: KeyState, group: int
+    ) -> bool:
+        """Hosts that could not see each other made the key two different things: all keep the same
+        one, the other's value goes to the feed."""
+        keep_mine = stronger_kind(mine.kind, theirs.kind) == "mine"
+        loser = theirs if keep_mine else mine
+        self._tell(shelf, key, None, lost_entries(loser), "type")
+        if keep_mine:
+            return False
+        theirs.digest = mine.digest
+        self.changed(shelf, key, theirs, group)
+        return True
+
+
+def lost_entries(state: KeyState) -> list[RegisterEntry]:
+    """What a key of another type held, as entries of the conflict feed."""
+    if isinstance(state, RegisterState):
+        return state.entries or [RegisterEntry(1, 1, 0, None)]
+
+    value = codec.dumps([state.kind, state.crdt.wire()])
+    return [RegisterEntry(1, 1, state.stamp, value)]
+
+
+def deps_of(entries: list[RegisterEntry]) -> Vector:
+    """What the writers of these entries had seen."""
+    deps: Vector = {}
+    for entry in entries:
+        for actor, seq in (entry.deps or {}).items():
+            if seq > deps.get(actor, 0):
+                deps[actor] = seq
+    return deps

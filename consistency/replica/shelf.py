@@ -1,0 +1,218 @@
+"""The key states of every store of one host: in memory while they change, on disk after a flush,
+with the Merkle tree in step.
+
+The law of this file: memory is the truth, the disk follows. A flush writes whole states, later than
+the log record of every update in them is allowed to be trimmed and never the other way round; it is
+all or none, and joining is idempotent, so what the log repeats after a crash changes nothing.
+
+On disk a state's key is store number (2 bytes), bucket (2 bytes), the key's UTF-8; its value the
+8-byte digest and the state's canonical CBOR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from quorate.consistency.merkle.tree import BucketTree, key_digest
+from quorate.consistency.replica.definitions import StoreDef
+from quorate.consistency.replica.states import KeyState, RegisterState, state_of
+from quorate.consistency.ring.placement import bucket_of, point
+from quorate.core import codec
+from quorate.core.errors import CorruptStorage
+from quorate.core.storage.state_store import StateStore
+
+KEYS, META, CONFLICTS, MERKLE, DEAD = "keys", "meta", "conflicts", "merkle", "dead"
+STATE_TABLES = (KEYS, META, CONFLICTS, MERKLE, DEAD)
+STORES_MAX = 65_000
+POINTS_MAX = 400_000
+KINDS_WITH_TOMBSTONES = frozenset(("sequence", "or_map"))
+
+
+class StoreShelf:
+    """One store's states on one host."""
+
+    def __init__(self, number: int, definition: StoreDef, disk: StateStore) -> None:
+        self.number = number
+        self.definition = definition
+        self.defined = False
+        self.disk = disk
+        self.prefix = number.to_bytes(2, "big")
+        self.states: dict[str, KeyState] = {}
+        self.dirty: dict[str, None] = {}
+        self.tree = BucketTree()
+        self.candidates: set[str] = set()
+        """Keys in which something may be collected one day."""
+        self._points: dict[str, int] = {}
+        for row_key, page in disk.scan(MERKLE, self.prefix, self._end()):
+            self.tree.load_page(row_key[2], page)
+        self.candidates.update(
+            key[4:].decode() for key, _ in disk.scan(DEAD, self.prefix, self._end())
+        )
+
+    def _end(self) -> bytes:
+        return (self.number + 1).to_bytes(2, "big")
+
+    def point(self, key: str) -> int:
+        """The key's 32-bit point, remembered."""
+        found = self._points.get(key)
+        if found is None:
+            if len(self._points) >= POINTS_MAX:
+                self._points.clear()
+            found = self._points[key] = point(self.definition.name, key.encode())
+        return found
+
+    def row_key(self, key: str) -> bytes:
+        return self.prefix + bucket_of(self.point(key)).to_bytes(2, "big") + key.encode()
+
+    def load(self, key: str) -> KeyState | None:
+        """The newest state of a key, or None. Raises `CorruptStorage`."""
+        state = self.states.get(key)
+        if state is None:
+            value = self.disk.get(KEYS, self.row_key(key))
+            if value is None:
+                return None
+            state = self.states[key] = self._decode(key, value)
+        return state
+
+    def _decode(self, key: str, value: bytes) -> KeyState:
+        try:
+            state = state_of(codec.loads(memoryview(value)[8:], depth_max=40))
+        except codec.Malformed as error:
+            raise CorruptStorage(
+                f"store {self.definition.name!r}, key {key!r}: the state on disk cannot be read: "
+                f"{error}"
+            ) from error
+        state.digest = int.from_bytes(value[:8], "big")
+        return state
+
+    def add(self, key: str, state: KeyState) -> None:
+        """A state that was not there."""
+        self.states[key] = state
+        self.dirty[key] = None
+
+    def settle(self, keys: list[str]) -> None:
+        """Hand these changed states to the disk's overlay, with digest and tree in step."""
+        disk, tree = self.disk, self.tree
+        for key in keys:
+            state = self.states.get(key)
+            if state is None:
+                continue
+            row_key = self.row_key(key)
+            body = codec.dumps(state.wire())
+            digest = key_digest(row_key[4:], body)
+            if digest != state.digest:
+                bucket = int.from_bytes(row_key[2:4], "big")
+                if state.digest is not None:
+                    tree.toggle(bucket, state.digest)
+                tree.toggle(bucket, digest)
+                state.digest = digest
+                disk.put(KEYS, row_key, digest.to_bytes(8, "big") + body)
+            if is_collectable(state) != (key in self.candidates):
+                self._mark(key, row_key)
+
+    def _mark(self, key: str, row_key: bytes) -> None:
+        """Add or remove a candidate."""
+        if key in self.candidates:
+            self.candidates.discard(key)
+            self.disk.delete(DEAD, row_key)
+        else:
+            self.candidates.add(key)
+            self.disk.put(DEAD, row_key, b"\1")
+
+    def not_collectable(self, key: str) -> None:
+        """Everything that could be collected in the key was."""
+        if key in self.candidates:
+            self._mark(key, self.row_key(key))
+
+    def take_dirty(self) -> list[str]:
+        keys = list(self.dirty)
+        self.dirty.clear()
+        return keys
+
+    def settle_all(self) -> None:
+        self.settle(self.take_dirty())
+
+    def remove(self, key: str) -> None:
+        """The key is gone: collected, or moved away."""
+        state = self.load(key)
+        row_key = self.row_key(key)
+        if state is not None and state.digest is not None:
+            self.tree.toggle(int.from_bytes(row_key[2:4], "big"), state.digest)
+            self.disk.delete(KEYS, row_key)
+        self.states.pop(key, None)
+        self.dirty.pop(key, None)
+        if key in self.candidates:
+            self._mark(key, row_key)
+
+    def save_pages(self) -> None:
+        """Hand the changed pages of the tree to the disk's overlay."""
+        for page in self.tree.take_unsaved():
+            self.disk.put(MERKLE, self.prefix + bytes((page,)), self.tree.page(page))
+
+    def forget_clean(self, limit_keys: int) -> None:
+        """Let clean states go from memory, the oldest first."""
+        over = len(self.states) - limit_keys
+        if over <= 0:
+            return
+        for key in list(self.states):
+            if key not in self.dirty:
+                del self.states[key]
+                over -= 1
+                if over <= 0:
+                    return
+
+    def bucket(self, bucket: int) -> list[tuple[str, int]]:
+        """The keys of a bucket with their digests, by key. Call `settle_all` first."""
+        start = self.prefix + bucket.to_bytes(2, "big")
+        end = (int.from_bytes(start, "big") + 1).to_bytes(4, "big")
+        return [
+            (row_key[4:].decode(), int.from_bytes(value[:8], "big"))
+            for row_key, value in self.disk.scan(KEYS, start, end)
+        ]
+
+    def keys(self, partition: int | None = None) -> Iterator[str]:
+        """Every key, in the order of buckets; with `partition`, only its keys. Settles first."""
+        self.settle_all()
+        start, stop = self.prefix, self._end()
+        if partition is not None:
+            start = self.prefix + bytes((partition,))
+            stop = (int.from_bytes(start, "big") + 1).to_bytes(3, "big")
+        while rows := self.disk.scan(KEYS, start, stop, limit=512):
+            for row_key, _ in rows:
+                yield row_key[4:].decode()
+            start = rows[-1][0] + b"\0"
+
+
+def is_collectable(state: KeyState) -> bool:
+    """Whether something in it may be collected one day: a tombstone, or a CRDT's."""
+    if isinstance(state, RegisterState):
+        return any(entry.value is None for entry in state.entries) or not state.entries
+    return state.is_dead or state.kind in KINDS_WITH_TOMBSTONES
+
+
+class Shelf:
+    """All stores of one host."""
+
+    def __init__(self, disk: StateStore) -> None:
+        self.disk = disk
+        self.stores: dict[str, StoreShelf] = {}
+        for key, value in disk.scan(META, b"store/", b"store0"):
+            name = key[6:].decode()
+            number = cast(int, codec.loads(value))
+            self.stores[name] = StoreShelf(
+                number, StoreDef(name, "siblings"), disk
+            )  # until somebody says what it is, everything is kept
+
+    def store(self, name: str) -> StoreShelf:
+        """The shelf of a store; made when it is first heard of."""
+        shelf = self.stores.get(name)
+        if shelf is None:
+            number = 1 + max((s.number for s in self.stores.values()), default=0)
+            self.disk.put(META, b"store/" + name.encode(), codec.dumps(number))
+            shelf = self.stores[name] = StoreShelf(number, StoreDef(name, "siblings"), self.disk)
+        return shelf
+
+    @property
+    def dirty_keys(self) -> int:
+        return sum(len(shelf.dirty) for shelf in self.stores.values())

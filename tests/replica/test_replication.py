@@ -1,0 +1,226 @@
+"""Stories of updates between replicas: applied, synced, pushed, acknowledged; lost links, crashes,
+full disks and clocks.
+"""
+
+from __future__ import annotations
+
+from tests.replica.replica_tools import Town
+
+
+def test_an_update_reaches_every_owner_after_its_own_sync() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    update = town["a"].put("k", {"qty": 1})
+    assert town["a"].get("k") == {"qty": 1}
+    assert town["a"].replica.synced_lsn < update.lsn
+    assert not [m for s, _, m in town.sent if s == "a" and m["k"] == "push"]
+    town.pass_time(0.1)
+    assert town["a"].notes.durable == update.seq
+    assert town["b"].get("k") == town["c"].get("k") == {"qty": 1}
+    assert town["a"].notes.held == {"b": update.seq, "c": update.seq}
+    assert town["a"].replica.holders("s", "k", update.seq) == ["a", "b", "c"]
+    assert town["b"].replica.covers({town["a"].replica.actor: update.seq})
+    assert len(town.digests()) == 1
+
+
+def test_the_log_keeps_what_an_absent_owner_lacks() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    town["c"].crash()
+    for number in range(50):
+        town["a"].put(f"k{number}", number)
+        town.pass_time(0.05)
+    assert town["b"].get("k49") == 49
+    town["c"].start()
+    town.pass_time(1.0)
+    assert town["c"].get("k0") == 0
+    assert town["c"].get("k49") == 49
+    assert len(town.digests()) == 1
+    town.pass_time(3.0)
+    assert town["a"].replica.log.statistics()["retained_records"] == 0
+
+
+def test_a_crash_keeps_what_was_acknowledged_and_numbers_go_on() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    town.isolate("a")
+    first = town["a"].put("k", "kept")
+    town.pass_time(0.1)
+    assert town["a"].notes.durable == first.seq
+    town["a"].put("k", "not synced")
+    town["a"].crash()
+    town["a"].start()
+    assert town["a"].get("k") == "kept"
+    town.heal()
+    town.pass_time(1.0)
+    again = town["a"].put("k", "later")
+    assert again.seq > first.seq
+    town.pass_time(0.5)
+    assert [town[h].get("k") for h in "abc"] == ["later"] * 3
+    assert len(town.digests()) == 1
+
+
+def test_states_on_disk_need_no_log() -> None:
+    town = Town("a", "b", "c")
+    for number in range(300):
+        town["a"].put(f"k{number}", number)
+    town.pass_time(5.0)
+    for host in "abc":
+        town[host].crash()
+    for host in "abc":
+        town[host].start()
+    town.pass_time(1.0)
+    assert town["b"].get("k299") == 299
+    assert len(list(town["c"].replica.log.records())) == 0
+    assert len(town.digests()) == 1
+    town["b"].put("k1", "new")
+    town.pass_time(0.5)
+    assert [town[h].get("k1") for h in "abc"] == ["new"] * 3
+
+
+def test_concurrent_writes_are_resolved_alike_and_told() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    town.isolate("a")
+    town["a"].put("k", "from a")
+    town.pass_time(0.01)
+    town["b"].put("k", "from b")
+    town.pass_time(0.5)
+    assert town["c"].get("k") == "from b"
+    town.heal()
+    town.pass_time(0.5)
+    assert [town[h].get("k") for h in "abc"] == ["from b"] * 3
+    conflicts = town["c"].replica.conflicts("s")
+    assert [c.reason for _, c in conflicts] == ["concurrent"]
+    assert len(town.digests()) == 1
+
+
+def test_a_message_that_is_lost_is_told_again() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    lost: list[object] = []
+
+    def lose(source: str, target: str, parts: dict[str, object]) -> bool:
+        if parts["k"] == "push" and target == "b" and len(lost) < 3:
+            lost.append(parts)
+            return True
+        return False
+
+    town.lose = lose
+    for number in range(10):
+        town["a"].put(f"k{number}", number)
+        town.pass_time(0.02)
+    town.pass_time(10.0)
+    assert len(lost) == 3
+    assert town["b"].get("k9") == 9
+    assert town["b"].get("k0") == 0
+    assert len(town.digests()) == 1
+
+
+def test_a_clock_an_hour_ahead_is_refused_and_nothing_is_lost() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    town["a"].crash()
+    town["a"].wall_offset_s = 3600.0
+    town["a"].start()
+    town["a"].put("k", "from the future")
+    town.pass_time(2.0)
+    assert town["b"].get("k") is None
+    assert any("refused" in text for text in town["b"].notes.problems)
+    assert any("clock" in text for text in town["a"].notes.problems)
+    town["b"].put("other", 1)
+    town.pass_time(1.0)
+    assert town["a"].get("other") == 1
+
+
+def test_a_tombstone_goes_when_every_owner_has_it() -> None:
+    town = Town("a", "b", "c")
+    town["a"].put("k", 1)
+    town.pass_time(0.5)
+    town["b"].put("k", None)
+    town.pass_time(10.0)
+    for host in "abc":
+        assert town[host].replica.read("s", "k") is None, host
+    town["c"].put("k", 2)
+    town.pass_time(1.0)
+    assert [town[h].get("k") for h in "abc"] == [2, 2, 2]
+    assert len(town.digests()) == 1
+
+
+def test_a_tombstone_stays_while_an_owner_is_away() -> None:
+    town = Town("a", "b", "c")
+    town["a"].put("k", 1)
+    town.pass_time(0.5)
+    town["c"].crash()
+    town["b"].put("k", None)
+    town.pass_time(10.0)
+    assert town["a"].replica.read("s", "k") is not None
+    town["c"].start()
+    town.pass_time(10.0)
+    assert [town[h].replica.read("s", "k") for h in "abc"] == [None] * 3
+
+
+def test_a_wiped_host_is_another_actor() -> None:
+    town = Town("a", "b", "c")
+    town["a"].put("k", 1)
+    town.pass_time(0.5)
+    before = town["a"].replica.actor
+    town["a"].crash()
+    town["a"].wipe()
+    town["a"].start()
+    assert town["a"].replica.actor != before
+    town["a"].put("j", 2)
+    town.pass_time(1.0)
+    assert town["b"].get("j") == 2
+
+
+def test_memory_acknowledgements_cost_the_actor_after_a_crash() -> None:
+    town = Town("a", "b", "c")
+    told: list[int] = []
+    town["a"].replica.mark_volatile(lambda: told.append(1))
+    town.pass_time(0.1)
+    assert told == [1]
+    before = town["a"].replica.actor
+    town["a"].put("k", 1)
+    town.pass_time(0.1)
+    town["a"].crash()
+    town["a"].start()
+    assert town["a"].replica.actor != before
+    town["a"].put("k", 2)
+    town.pass_time(1.0)
+    assert [town[h].get("k") for h in "abc"] == [2] * 3
+    assert len(town.digests()) == 1
+
+
+def test_a_full_disk_refuses_and_recovers() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    town["a"].disk.full = True
+    update = town["a"].put("k", 1)
+    town.pass_time(1.0)
+    assert town["a"].notes.durable < update.seq
+    assert town["b"].get("k") is None
+    town["a"].disk.full = False
+    town.pass_time(1.0)
+    assert town["a"].notes.durable == update.seq
+    assert town["b"].get("k") == 1
+
+
+def test_freshness_is_measured_by_progress() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    hosts = ["b", "c"]
+    start = town["a"].replica.now()
+    assert town["a"].replica.freshness.fresh_at(hosts) < start
+    town["a"].replica.probe()
+    town.pass_time(0.1)
+    assert town["a"].replica.freshness.fresh_at(hosts) == start
+    assert town["a"].replica.freshness.lag(hosts, start) == 0
+    town.lose = lambda source, target, parts: parts["k"] == "push"
+    town["b"].put("k", 1)
+    town.pass_time(0.1)
+    later = town["a"].replica.now()
+    town["a"].replica.probe()
+    town.pass_time(0.1)
+    assert town["a"].replica.freshness.fresh_at(hosts) == start
+    assert town["a"].replica.freshness.lag(hosts, later) == 1
