@@ -1,0 +1,1 @@
+"""Layers of state: local, shared, persistent, and cached with one computation in the cluster."""

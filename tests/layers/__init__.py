@@ -1,0 +1,1 @@
+"""Layers of state: the cache above all."""
