@@ -61,8 +61,9 @@ def encode_advance(vector: dict[int, int]) -> bytes:
 
 def decode_record(body: bytes) -> Batch | States | Advance:
     """What `body` says. Raises `Malformed`."""
-    parts = cast(list[Any], codec.loads(body, depth_max=40))
-    if not isinstance(parts, list) or not parts or type(parts[0]) is not int:
+    found = codec.loads(body, depth_max=40)
+    parts = cast(list[Any], found) if isinstance(found, list) else []
+    if not parts or type(parts[0]) is not int:
         raise Malformed("a record must be a list that begins with a number")
     if parts[0] > 0:
         return _batch_of(parts)

@@ -1,8 +1,8 @@
 """The durable feed of conflicts of one host: what met here, who won, what lost.
 
-The law of this file: a conflict is written once however often the log is replayed, because its
-position is made of the dots that met; nothing that lost is forgotten before the feed's limit; the
-oldest goes first.
+The law of this file: positions are in order of arrival here, so that whoever follows the feed
+misses nothing; a conflict is written once however often the log is replayed, because it is known
+by the dots that met; nothing that lost is forgotten before the feed's limit; the oldest goes first.
 """
 
 from __future__ import annotations
@@ -19,68 +19,84 @@ from quorate.core.storage.state_store import StateStore
 LOSERS_MAX = 64
 
 
+ROW, KNOWN = b"\0", b"\1"
+
+
 class ConflictFeed:
-    """Positions are bytes: store number, the time in ms, the conflict's fingerprint."""
+    """Below a store's number: ROW + serial -> the conflict, KNOWN + fingerprint -> its serial."""
 
     def __init__(self, disk: StateStore, limit: int) -> None:
         self._disk = disk
         self._limit = limit
-        self._counts: dict[int, int] = {}
+        self._bounds: dict[int, tuple[int, int]] = {}
+        """Store number -> (first, last) serial."""
         self.written = 0
         self.dropped = 0
 
     def add(self, shelf: StoreShelf, conflict: Conflict) -> bool:
         """Write it; False when it is known already."""
-        position = shelf.prefix + _position(conflict)
-        if self._disk.get(CONFLICTS, position) is not None:
+        known = shelf.prefix + KNOWN + mark_of(conflict)
+        if self._disk.get(CONFLICTS, known) is not None:
             return False
-        body = codec.dumps(
-            [
-                conflict.key,
-                conflict.resolver,
-                conflict.at_ms,
-                None if conflict.winner is None else _row(conflict.winner),
-                [_row(loser) for loser in conflict.losers[:LOSERS_MAX]],
-                conflict.reason,
-            ]
-        )
-        self._disk.put(CONFLICTS, position, body)
+        first, last = self._bounds_of(shelf)
+        position = (last + 1).to_bytes(8, "big")
+        self._disk.put(CONFLICTS, shelf.prefix + ROW + position, _body(conflict))
+        self._disk.put(CONFLICTS, known, position)
+        self._bounds[shelf.number] = (first, last + 1)
         self.written += 1
-        self._bound(shelf)
+        if last + 2 - first > self._limit:
+            self._drop(shelf, first)
         return True
 
-    def _bound(self, shelf: StoreShelf) -> None:
-        count = self._counts.get(shelf.number)
-        if count is None:
-            count = len(self._disk.scan(CONFLICTS, shelf.prefix, _after(shelf.prefix))) - 1
-        count += 1
-        if count > self._limit:
-            oldest = self._disk.scan(CONFLICTS, shelf.prefix, _after(shelf.prefix), limit=1)
-            for position, _ in oldest:
-                self._disk.delete(CONFLICTS, position)
-                self.dropped += 1
-                count -= 1
-        self._counts[shelf.number] = count
+    def _bounds_of(self, shelf: StoreShelf) -> tuple[int, int]:
+        found = self._bounds.get(shelf.number)
+        if found is None:
+            low, high = shelf.prefix + ROW, shelf.prefix + KNOWN
+            first = self._disk.scan(CONFLICTS, low, high, limit=1)
+            last = self._disk.scan(CONFLICTS, low, high, reverse=True, limit=1)
+            found = (_serial(first[0][0]), _serial(last[0][0])) if first else (1, 0)
+        return found
+
+    def _drop(self, shelf: StoreShelf, serial: int) -> None:
+        row_key = shelf.prefix + ROW + serial.to_bytes(8, "big")
+        body = self._disk.get(CONFLICTS, row_key)
+        if body is not None:
+            gone = _conflict(shelf.definition.name, codec.loads(body))
+            self._disk.delete(CONFLICTS, shelf.prefix + KNOWN + mark_of(gone))
+            self._disk.delete(CONFLICTS, row_key)
+        self._bounds[shelf.number] = (serial + 1, self._bounds[shelf.number][1])
+        self.dropped += 1
 
     def after(self, shelf: StoreShelf, position: bytes, limit: int) -> list[tuple[bytes, Conflict]]:
         """Conflicts behind `position` (b"": from the oldest), at most `limit`."""
-        start = shelf.prefix + position + b"\0" if position else shelf.prefix
-        rows = self._disk.scan(CONFLICTS, start, _after(shelf.prefix), limit=limit)
+        start = shelf.prefix + ROW + (position + b"\0" if position else b"")
+        rows = self._disk.scan(CONFLICTS, start, shelf.prefix + KNOWN, limit=limit)
         name = shelf.definition.name
-        return [(key[2:], _conflict(name, codec.loads(body))) for key, body in rows]
+        return [(key[3:], _conflict(name, codec.loads(body))) for key, body in rows]
 
 
-def _after(prefix: bytes) -> bytes:
-    return (int.from_bytes(prefix, "big") + 1).to_bytes(2, "big")
+def _serial(row_key: bytes) -> int:
+    return int.from_bytes(row_key[3:], "big")
 
 
-def _position(conflict: Conflict) -> bytes:
-    """The stamp's time first, so that the feed is in order; then who met whom."""
-    dots = [(e.actor, e.seq) for e in conflict.losers]
-    if conflict.winner is not None:
-        dots.insert(0, (conflict.winner.actor, conflict.winner.seq))
-    mark = fingerprint([conflict.key, conflict.reason, dots])
-    return (conflict.at_ms & (1 << 48) - 1).to_bytes(6, "big") + mark
+def mark_of(conflict: Conflict) -> bytes:
+    """Who met whom, in 8 bytes."""
+    dots = sorted((e.actor, e.seq) for e in conflict.losers)
+    winner = conflict.winner
+    return fingerprint([conflict.key, conflict.reason, dots, winner and [winner.actor, winner.seq]])
+
+
+def _body(conflict: Conflict) -> bytes:
+    return codec.dumps(
+        [
+            conflict.key,
+            conflict.resolver,
+            conflict.at_ms,
+            None if conflict.winner is None else _row(conflict.winner),
+            [_row(loser) for loser in conflict.losers[:LOSERS_MAX]],
+            conflict.reason,
+        ]
+    )
 
 
 def fingerprint(value: Any) -> bytes:

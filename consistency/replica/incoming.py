@@ -30,7 +30,7 @@ from quorate.core.codec import Malformed
 from quorate.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from quorate.consistency.replica.replica import StoreReplica
+    from quorate.consistency.replica.core import ReplicaCore
 
 ABSORB_ENTRIES_MAX = 100_000
 TELL_ANYWAY_TICKS = 20
@@ -41,14 +41,14 @@ GONE = "gone"
 class Incoming:
     """The receiving side of one replica."""
 
-    def __init__(self, replica: StoreReplica) -> None:
+    def __init__(self, replica: ReplicaCore) -> None:
         self._replica = replica
         self._acks: list[tuple[int, str, int, int]] = []
         """(group, peer, actor, upto) to be acknowledged when the group is synced."""
         self._told: dict[str, tuple[Any, int]] = {}
         self._done: list[tuple[int, Callable[[], None]]] = []
         self._ticks = 0
-        self._counts = dict.fromkeys(
+        self._counts: dict[str, int] = dict.fromkeys(
             ("batches", "updates", "duplicates", "gaps", "unknown", "ahead", "malformed"), 0
         )
         self._handlers: dict[str, Callable[[str, dict[str, Any]], None]] = {
@@ -134,7 +134,7 @@ class Incoming:
         epoch = 0 if replica.ring is None else replica.ring.epoch
         vector, heads = dict(replica.applied), self.heads()
         news = (epoch, vector, heads)
-        for peer in replica.others():
+        for peer in replica.territory.others():
             told, at = self._told.get(peer, (None, 0))
             if told == news and not now and self._ticks - at < TELL_ANYWAY_TICKS:
                 continue
