@@ -1,0 +1,169 @@
+"""Counters that lose and double nothing.
+
+The law of this file: an actor counts in entries of its own, known by the dot of their first
+increment; nobody else writes them. An entry is (seq, total, floor seq, floor): its latest version,
+and the part of it that resets have seen. Both only grow with their seq, so a join takes the later
+of each; the value is the sum of total - floor. An increment that a reset did not see survives it.
+
+An actor that finds no entry of its own (a new key, a guest's copy that was dropped, a wiped host
+with a new actor) opens a new one: what it counted before is in another entry, which nobody touches.
+An entry whose last version was reset is retired by its own actor at the next increment: only the
+actor knows that no later version is on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from quorate.consistency.crdt.dotted import Dotted
+from quorate.consistency.crdt.limits import AMOUNT_BITS_MAX, TOTAL_BITS_MAX
+from quorate.consistency.crdt.values import amount_of, listed, named, natural, whole
+from quorate.consistency.versions.context import inside
+from quorate.core.codec import Malformed
+from quorate.core.errors import LimitExceeded
+
+Entry = tuple[int, int, int, int]
+"""(seq of the last version, total, seq that was reset or 0, total then)"""
+
+
+class _Counter(Dotted[Entry]):
+    """What both counters share. dots[actor][seq of the first increment] = Entry."""
+
+    __slots__ = ()
+
+    def operate(self, op: str, args: list[Any], actor: int, seq: int, stamp: int) -> Self:
+        delta = super().operate(op, args, actor, seq, stamp)
+        if op != "reset":
+            # Alone (not in a map) all dots of the actor since the entry's first are its versions.
+            (first,) = delta.dots[actor]
+            if first < seq:
+                delta.context.add_interval(actor, first - 1, seq)
+        return delta
+
+    def apply_op(
+        self, op: str, args: list[Any], actor: int, seq: int, stamp: int, delta: _Counter
+    ) -> None:
+        if op == "reset":
+            self._reset(delta)
+            return
+        amount = amount_of(args, self.kind, AMOUNT_BITS_MAX)
+        if op == "decrement":
+            amount = -amount
+        entries = self.dots.get(actor)
+        if entries:
+            first = max(entries) if len(entries) > 1 else next(iter(entries))
+            last, total, floor_seq, floor = entries[first]
+            if last != floor_seq:
+                total += amount
+                if total.bit_length() > TOTAL_BITS_MAX:
+                    raise LimitExceeded(f"{self.kind}: a total has at most {TOTAL_BITS_MAX} bits")
+                entries[first] = entry = (seq, total, floor_seq, floor)
+                delta.dots[actor] = {first: entry}
+                delta.context.add_interval(actor, first - 1, first)
+                return
+            for old in [old for old, entry in entries.items() if entry[0] == entry[2]]:
+                self.remove_dot(actor, old, delta.context)
+        entry = (seq, amount, 0, 0)
+        self.put_dot(actor, seq, entry)
+        delta.dots[actor] = {seq: entry}
+
+    def _reset(self, delta: _Counter) -> None:
+        for actor, entries in self.dots.items():
+            for first, (last, total, _, _) in entries.items():
+                entries[first] = (last, total, last, total)
+                delta.context.add_interval(actor, first - 1, first)
+                delta.context.add_interval(actor, last - 1, last)
+            delta.dots[actor] = dict(entries)
+
+    def same_dot(self, actor: int, seq: int, mine: Entry, theirs: Entry) -> bool:
+        if mine == theirs:
+            return False
+        joined = (*max(mine[:2], theirs[:2]), *max(mine[2:], theirs[2:]))
+        self.dots[actor][seq] = joined
+        return joined != mine
+
+    def value(self) -> int:
+        return sum(
+            total - floor for held in self.dots.values() for _, total, _, floor in held.values()
+        )
+
+    def is_empty(self) -> bool:
+        return all(
+            last == floor_seq
+            for held in self.dots.values()
+            for last, _, floor_seq, _ in held.values()
+        )
+
+    # --- wire: [[actor, first, last, total], or with (floor seq, floor) behind, ...] --------------
+
+    def body(self, names: Mapping[int, int]) -> list[Any]:
+        out: list[Any] = []
+        dots, spans_of = self.dots, self.context.spans
+        for actor in sorted(dots) if len(dots) > 1 else dots:
+            held, spans = dots[actor], spans_of[actor]
+            low, high = spans[0] + 1, spans[-1]
+            for first in sorted(held) if len(held) > 1 else held:
+                last, total, floor_seq, floor = held[first]
+                entry = [names[actor], first - low, high - last, total]
+                if floor_seq:
+                    entry += (high - floor_seq, floor)
+                out.append(entry)
+        return out
+
+    def load(self, body: list[Any], actors: list[int], depth: int) -> None:
+        before = (-1, -1)
+        for item in body:
+            entry = listed(item, "an entry of a counter")
+            if len(entry) not in (4, 6):
+                raise Malformed("an entry of a counter must have 4 or 6 items")
+            actor = named(entry[0], actors)
+            spans = self.context.spans[actor]
+            first = spans[0] + 1 + natural(entry[1], "the first seq of an entry")
+            if (actor, first) <= before:
+                raise Malformed("the entries of a counter must be ascending")
+            before = (actor, first)
+            last = spans[-1] - natural(entry[2], "the last seq of an entry")
+            if not inside(spans, first) or not first <= last:
+                raise Malformed("an entry of a counter lies outside of the causal context")
+            self.put_dot(actor, first, (last, *self._load_totals(entry, spans[-1], first, last)))
+
+    def _load_totals(
+        self, entry: list[Any], high: int, first: int, last: int
+    ) -> tuple[int, int, int]:
+        total = whole(entry[3], "a total", TOTAL_BITS_MAX)
+        floor_seq, floor = 0, 0
+        if len(entry) == 6:
+            floor_seq = high - natural(entry[4], "the reset seq of an entry")
+            floor = whole(entry[5], "a floor", TOTAL_BITS_MAX)
+            if not first <= floor_seq <= last or (floor_seq == last and floor != total):
+                raise Malformed("a counter's entry was reset outside of itself")
+        if not self.signed and not 0 <= floor <= total:
+            raise Malformed(f"a {self.kind} cannot have gone down")
+        return total, floor_seq, floor
+
+    signed: ClassVar[bool]
+
+
+class PnCounter(_Counter):
+    """Goes up and down. increment(amount=1), decrement(amount=1), reset; the value is an int."""
+
+    __slots__ = ()
+    kind = "pn_counter"
+    code = 2
+    signed = True
+    ops: ClassVar[Mapping[str, tuple[int, int]]] = {
+        "increment": (0, 1),
+        "decrement": (0, 1),
+        "reset": (0, 0),
+    }
+
+
+class GCounter(_Counter):
+    """Only goes up. increment(amount=1), reset; the value is an int."""
+
+    __slots__ = ()
+    kind = "g_counter"
+    code = 1
+    signed = False
+    ops: ClassVar[Mapping[str, tuple[int, int]]] = {"increment": (0, 1), "reset": (0, 0)}
