@@ -72,7 +72,12 @@ class Answering:
                 level = tree.level(PARTITION_LEVEL)
                 nodes[store] = pack(level[partition] for partition in partitions)
         others = [store for store in self._data.stores() if store not in roots]
-        return {"applied": dict(self._data.applied), "nodes": nodes, "others": others}
+        return {
+            "actor": self._data.actor,
+            "applied": dict(self._data.applied),
+            "nodes": nodes,
+            "others": others,
+        }
 
     def _nodes(self, request: Message) -> dict[str, Any]:
         store = messages.text_of(request, "store")

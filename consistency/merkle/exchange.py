@@ -74,7 +74,7 @@ class Exchange:
             self._number,
             peer,
             whole,
-            [RootsStep(names)] if wanted and (names or stores is None) else [],
+            [RootsStep(names)] if wanted else [],
             config=self.settings,
             clock=self._clock,
             scheduler=self._scheduler,

@@ -5,7 +5,7 @@ is {'type': 'st', 'k': 'ae', 's': session, 'n': number, 'o': what, ...}; its ans
 's' and 'n' and 'o': 'answer'. Digests travel packed, 8 bytes each; nodes and buckets 2 bytes each.
 
     roots  parts (bitmap), roots {store: digest}
-        -> applied {actor: seq}, nodes {store: digests of the partitions asked}, others [store]
+        -> actor, applied {actor: seq}, nodes {store: digests of the partitions asked}, others [store]
     nodes  store, at [partition], own (16 digests each)
         -> at [level-3 node that differs], own (its 16 buckets' digests each)
     list   store, at [bucket], counts, own (digests of the keys), after (key | None)

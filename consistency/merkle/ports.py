@@ -31,6 +31,11 @@ class Data(Protocol):
     """A store replica as an exchange sees it."""
 
     @property
+    def actor(self) -> int:
+        """Whose updates are made here."""
+        ...
+
+    @property
     def applied(self) -> Mapping[int, int]:
         """For each actor the position up to which everything meant for this host is here."""
         ...

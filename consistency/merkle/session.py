@@ -47,6 +47,8 @@ class Report(NamedTuple):
     why: str
     """Why it is not complete."""
     partitions: tuple[int, ...]
+    actor: int
+    """Whose updates the peer makes; 0 before that was heard."""
     applied: Mapping[int, int]
     """What the peer had applied at the start; empty before that was heard."""
     others: tuple[str, ...]
@@ -227,6 +229,7 @@ class Session:
             complete=not why,
             why=why,
             partitions=whole.partitions,
+            actor=whole.actor,
             applied=whole.applied or {},
             others=tuple(sorted(whole.others)),
             rounds=self.rounds,

@@ -49,6 +49,7 @@ class Round:
     partitions: tuple[int, ...]
     follow_others: bool = False
     """Also compare stores that only the peer knows."""
+    actor: int = 0
     applied: dict[int, int] | None = None
     others: set[str] = field(default_factory=set[str])
     keys_sent: int = 0
@@ -105,6 +106,7 @@ class RootsStep:
         if not set(nodes) <= set(self._stores):
             raise Malformed("an answer names a store that was not asked for")
         before = whole.applied
+        whole.actor = messages.number_of(answer, "actor")
         # The earliest answer counts: what it covers was there before anything was compared.
         whole.applied = applied if before is None else _meet(before, applied)
         steps: list[Step] = []
