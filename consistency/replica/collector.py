@@ -35,7 +35,7 @@ class Collector:
             return {}
         return self._knowledge.stable(self._host_id, ring.hosts, ring.epoch)
 
-    def run(self, ring: Ring | None, group: int) -> None:
+    def run(self, ring: Ring | None) -> None:
         """One bounded pass over the keys with something to collect."""
         if not self._todo:
             shelves = self._shelf.stores.values()
@@ -52,7 +52,7 @@ class Collector:
         for _ in range(min(PASS_KEYS_MAX, len(self._todo))):
             shelf, key = self._todo.pop()
             if self._joiner.whole(shelf.point(key) >> 24):
-                self._collect(shelf, key, group)
+                self._collect(shelf, key)
 
     def _fresh_candidates(self) -> bool:
         """A candidate that the last cut covers: it came by an exchange after that pass."""
@@ -62,7 +62,7 @@ class Collector:
             for key in list(shelf.candidates)[:PASS_KEYS_MAX]
         )
 
-    def _collect(self, shelf: StoreShelf, key: str, group: int) -> None:
+    def _collect(self, shelf: StoreShelf, key: str) -> None:
         state, cut = shelf.load(key), self._cut
         if state is None:
             shelf.not_collectable(key)
@@ -78,15 +78,15 @@ class Collector:
             if covered and len(alive) < len(state.entries):
                 self._remember(cut)  # a tombstone beside siblings
                 state.entries = alive
-                self._joiner.changed(shelf, key, state, group)
+                self._joiner.changed(shelf, key, state, state.lsn)
             return
-        self._collect_inside(shelf, key, state, group, covered=covered)
+        self._collect_inside(shelf, key, state, covered=covered)
 
     def _collect_inside(
-        self, shelf: StoreShelf, key: str, state: CrdtState, group: int, *, covered: bool
+        self, shelf: StoreShelf, key: str, state: CrdtState, *, covered: bool
     ) -> None:
         if state.crdt.collect(self._cut):
-            self._joiner.changed(shelf, key, state, group)
+            self._joiner.changed(shelf, key, state, state.lsn)
         if covered:
             shelf.not_collectable(key)
 

@@ -92,7 +92,7 @@ class ReplicaCore:
             on_fatal=self._on_fatal,
         )
         self.identity = Identity(log, self.log, rng)
-        me: ReplicaCore = self
+        me: Any = self
         self.incoming = Incoming(me)
         self.incoming.recover()
 
@@ -131,7 +131,7 @@ class ReplicaCore:
         self._timer = self.scheduler.call_later(self.config.know_s, self._on_timer)
         self.incoming.tell()
         self.plan_pump()
-        self.collector.run(self.ring, self.log.group)
+        self.collector.run(self.ring)
         self._on_flushed(self.flusher.flushed_group)
 
     @property

@@ -102,7 +102,8 @@ class Incoming:
         if isinstance(record, batches.Batch):
             for update in record.updates:
                 replica.joiner.apply(record.actor, update, 0)
-            replica.knowledge.saw(record.actor, record.upto, group)
+            if record.prev <= replica.knowledge.seen.get(record.actor, 0):
+                replica.knowledge.saw(record.actor, record.upto, group)  # else: told out of order
         elif isinstance(record, batches.States):
             for name, key, wire in record.entries:
                 self._join(name, key, _state_or_cut(wire), 0)
@@ -202,7 +203,8 @@ class Incoming:
             return False
         if not again and batch.upto <= seen:
             self._counts["duplicates"] += 1
-            self._acks.append((replica.log.synced, peer, actor, batch.upto))
+            applied = knowledge.applied.get(actor, 0)  # what is here may still wait for the disk
+            self._acks.append((0, peer, actor, min(batch.upto, applied)))
             replica.scheduler.call_soon(self._send_acks)
             return True
         if not self._believable(peer, batch.stamp_max):

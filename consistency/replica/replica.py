@@ -72,6 +72,7 @@ class StoreReplica(ReplicaCore):
         for host in set(self.territory.members) - set(hosts):
             self.freshness.forget(host)
         self.territory.members = tuple(hosts)
+        self._look_at_ring()
 
     def _look_at_ring(self) -> None:
         territory = self.territory
@@ -185,6 +186,15 @@ class StoreReplica(ReplicaCore):
             self.send(host, message("probe", id=number), False)
 
     # --- for exchanges and moves ------------------------------------------------------------------
+
+    @property
+    def whole(self) -> Callable[[int], bool]:
+        """Whether this host has everything of a partition; set by whoever moves data."""
+        return self.joiner.whole
+
+    @whole.setter
+    def whole(self, whole: Callable[[int], bool]) -> None:
+        self.joiner.whole = whole
 
     def settle(self) -> None:
         """Bring the trees in step with memory."""

@@ -37,7 +37,7 @@ class Territory:
         ring = self.ring
         if ring is None:
             return
-        hosts = {*ring.hosts, *(ring.before or ()), self._host_id}
+        hosts = {*ring.hosts, *(ring.before or ()), *self.members, self._host_id}
         fewest = min((s.definition.replicas for s in self._shelf.stores.values()), default=1)
         self.everywhere = len(hosts) <= fewest
 

@@ -1,0 +1,1 @@
+"""The store replica: replication, recovery, collection, conflicts, in virtual time."""
