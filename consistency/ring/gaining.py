@@ -24,6 +24,8 @@ class Gaining:
         self._epoch = 0
         self._pending: frozenset[int] = frozenset()
         self._ready: frozenset[int] = frozenset()
+        self._gained: frozenset[int] = frozenset()
+        self._numbers: frozenset[int] = frozenset()
         self._members: set[str] = set()
         """Who still has to push again."""
         self._asked_at: dict[str, float] = {}
@@ -59,13 +61,8 @@ class Gaining:
         """A newer ring."""
         site, ring = self._site, placement.ring
         self._epoch = ring.epoch
-        held: set[int] = set()
-        gained: set[int] = set()
-        for replicas in site.numbers_of_replicas():
-            held |= placement.held(site.host_id, replicas)
-            gained |= placement.gained(site.host_id, replicas)
-        self._pending = frozenset(gained)
-        self._ready = frozenset(held - gained)
+        self._pending = self._ready = self._gained = frozenset()
+        self._widen(placement)
         self._members = set(site.members | set(ring.hosts) | set(ring.before or ()))
         self._members.discard(site.host_id)
         for collection in (self._asked_at, self._retry_at):
@@ -73,8 +70,23 @@ class Gaining:
         self._helped.clear()
         self._compared.clear()
         self._unheard = {h: p & self._ready for h, p in self._unheard.items() if p & self._ready}
-        self.moves += bool(gained)
+        self.moves += bool(self._pending)
         self.work()
+
+    def _widen(self, placement: Placement) -> None:
+        """Look at all numbers of replicas that stores have; new ones come with new stores."""
+        host = self._site.host_id
+        self._numbers = self._site.numbers_of_replicas()
+        held = frozenset[int]().union(*(placement.held(host, n) for n in self._numbers))
+        gained = frozenset[int]().union(*(placement.gained(host, n) for n in self._numbers))
+        fresh = gained - self._gained
+        self._gained = gained
+        self._pending |= fresh
+        self._ready = (self._ready | held - gained) - fresh
+        if fresh:
+            self._compared.clear()
+            self._helped.clear()
+            self._told = 0
 
     def on_rescanned(self, peer: str, epoch: int) -> None:
         """The peer has pushed again all that it kept, by the ring of `epoch`."""
@@ -90,6 +102,8 @@ class Gaining:
         site = self._site
         if not site.running or site.placement is None or site.placement.ring.epoch != self._epoch:
             return
+        if self._site.numbers_of_replicas() != self._numbers:
+            self._widen(site.placement)
         if self._pending or self._unheard:
             self._ask_again()
         if self._pending:

@@ -10,7 +10,7 @@ Owners are the first `replicas` hosts of the partition's rendezvous ranking (Tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple, cast
@@ -164,6 +164,7 @@ class Placement:
             else [ranking(ring.before, partition) for partition in range(PARTITIONS)]
         )
         self._tables: dict[int, _Table] = {}
+        self._sets: dict[tuple[str, ...], frozenset[int]] = {}
 
     def owners(self, partition: int, replicas: int) -> tuple[str, ...]:
         """The owners under the present hosts."""
@@ -180,24 +181,33 @@ class Placement:
     def owned(self, host: str, replicas: int) -> frozenset[int]:
         """The partitions that `host` owns."""
         table = self._table(replicas).owners
-        return frozenset(p for p in range(PARTITIONS) if host in table[p])
+        return self._where(("owned", host, str(replicas)), lambda p: host in table[p])
 
     def held(self, host: str, replicas: int) -> frozenset[int]:
         """The partitions whose updates go to `host`: owned now, or under `before`."""
         table = self._table(replicas).destinations
-        return frozenset(p for p in range(PARTITIONS) if host in table[p])
+        return self._where(("held", host, str(replicas)), lambda p: host in table[p])
 
     def gained(self, host: str, replicas: int) -> frozenset[int]:
         """The partitions that `host` owns and did not own under `before`."""
         table = self._table(replicas)
-        return frozenset(
-            p for p in range(PARTITIONS) if host in table.owners[p] and host not in table.former[p]
+        return self._where(
+            ("gained", host, str(replicas)),
+            lambda p: host in table.owners[p] and host not in table.former[p],
         )
 
     def shared(self, one: str, other: str, replicas: int) -> frozenset[int]:
         """The partitions whose updates go to both hosts."""
         table = self._table(replicas).destinations
-        return frozenset(p for p in range(PARTITIONS) if one in table[p] and other in table[p])
+        return self._where(
+            ("shared", one, other, str(replicas)), lambda p: one in table[p] and other in table[p]
+        )
+
+    def _where(self, name: tuple[str, ...], holds: Callable[[int], bool]) -> frozenset[int]:
+        found = self._sets.get(name)
+        if found is None:
+            found = self._sets[name] = frozenset(p for p in range(PARTITIONS) if holds(p))
+        return found
 
     def _table(self, replicas: int) -> _Table:
         table = self._tables.get(replicas)
