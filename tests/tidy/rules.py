@@ -130,6 +130,8 @@ DECIDERS: tuple[str, ...] = (
     "hosts/demo/record.py",
     "hosts/demo/lines.py",
     "hosts/config.py",
+    "hosts/partition_view.py",
+    "hosts/reconciliation.py",
 )
 """Modules of hosts that decide; the rest of hosts does."""
 

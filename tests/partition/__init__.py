@@ -1,0 +1,1 @@
+"""Whom a host reaches, and what each heal had to reconcile."""
