@@ -1,0 +1,1 @@
+"""Stores as a program sees them: consistency per update, receipts, sessions, typed handles."""
