@@ -51,6 +51,10 @@ async def _command(args: argparse.Namespace) -> int:
         from quorate.hosts.cli import host
 
         return await host.run(args)
+    if args.command == "check":
+        from quorate.hosts.cli import check
+
+        return check.run(args)
     if args.command == "demo":
         from quorate.hosts.demo import show
 

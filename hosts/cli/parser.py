@@ -10,6 +10,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from quorate.consistency.check.models import MODELS
+from quorate.consistency.check.wgl import STEPS_MAX
+
 ADMIN_DEFAULT = "127.0.0.1:7501"
 
 EPILOG = """\
@@ -46,6 +49,7 @@ def build() -> argparse.ArgumentParser:
     _ask(commands, "snapshot", "make a snapshot on the host that is asked")
     _ask(commands, "snapshots", "the snapshots of the host that is asked")
     _ask(commands, "reachability", "who reaches whom, and round-trip times")
+    _check(commands)
     _demo(commands)
     return parser
 
@@ -144,6 +148,30 @@ def _member(commands: Subparsers) -> None:
     remove = _ask(verbs, "remove", "remove a host")
     remove.add_argument("id")
     _ask(verbs, "list", "the members")
+
+
+def _check(commands: Subparsers) -> None:
+    about = "judge a recorded history: held, broken or unknown"
+    check = commands.add_parser(
+        "check",
+        help=about,
+        description=about,
+        parents=[_common()],
+        epilog="exit codes: 0 held, 1 broken, 2 wrong usage or malformed history, 3 unknown",
+    )
+    check.add_argument("history", help="JSON lines, one event each; - reads standard input")
+    check.add_argument("--model", required=True, metavar="NAME", help=f"one of {', '.join(MODELS)}")
+    check.add_argument(
+        "--steps", type=int, default=STEPS_MAX, metavar="N", help=f"search so far ({STEPS_MAX})"
+    )
+    check.add_argument("--bound-ms", type=float, metavar="MS", help="staleness: how old")
+    check.add_argument("--bound-versions", type=int, metavar="N", help="staleness: how far behind")
+    check.add_argument(
+        "--clock-error-ms", type=float, default=0.0, metavar="MS", help="staleness: to forgive (0)"
+    )
+    check.add_argument(
+        "--remove-wins", action="store_true", help="crdt: what was removed never comes back (2P)"
+    )
 
 
 def _demo(commands: Subparsers) -> None:

@@ -1,0 +1,92 @@
+"""Every judge by its name, behind one function.
+
+The law of this file: a table; to add a model, add a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from quorate.consistency.check import (
+    algebra,
+    append,
+    convergence,
+    linear,
+    locks,
+    session,
+    staleness,
+)
+from quorate.consistency.check.history import History
+from quorate.consistency.check.kv import KeyValue
+from quorate.consistency.check.register import Register
+from quorate.consistency.check.verdict import Verdict
+from quorate.consistency.check.wgl import STEPS_MAX
+from quorate.core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the judges may be told; each takes what concerns it."""
+
+    steps_max: int = STEPS_MAX
+    """Of the search for an order; used up means unknown."""
+    bound_ms: float | None = None
+    bound_versions: int | None = None
+    clock_error_ms: float = 0.0
+    remove_wins: bool = False
+
+
+Judge = Callable[[History, Options], Verdict]
+
+MODELS: dict[str, tuple[str, Judge]] = {
+    "register": (
+        "read, write and cas per key: linearizable",
+        lambda history, options: linear.check(Register(), history, options.steps_max),
+    ),
+    "append": (
+        "lists, transactions of append and r: strictly serializable",
+        lambda history, _: append.check(history),
+    ),
+    "kv": (
+        "get, put, delete, cas and txn: linearizable",
+        lambda history, options: linear.check(KeyValue(), history, options.steps_max),
+    ),
+    "session": (
+        "read your writes, monotonic reads and writes, writes follow reads",
+        lambda history, _: session.check(history),
+    ),
+    "staleness": (
+        "reads not older than a bound",
+        lambda history, options: staleness.check(
+            history,
+            bound_ms=options.bound_ms,
+            bound_versions=options.bound_versions,
+            clock_error_ms=options.clock_error_ms,
+        ),
+    ),
+    "set": (
+        "add and read: nothing lost, nothing twice",
+        lambda history, _: algebra.check_set(history),
+    ),
+    "counter": (
+        "increment, decrement and read: sums that can be",
+        lambda history, _: algebra.check_counter(history),
+    ),
+    "crdt": (
+        "updates and final reads of every replica: converged, nothing lost",
+        lambda history, options: convergence.check(history, remove_wins=options.remove_wins),
+    ),
+    "locks": (
+        "acquire, release and effect: fencing tokens grow",
+        lambda history, _: locks.check(history),
+    ),
+}
+
+
+def check(model: str, history: History, options: Options | None = None) -> Verdict:
+    """Judge `history` under the model of that name. Raises `UsageError` for a name that does not
+    exist, `MalformedHistory` for operations the model does not know."""
+    if model not in MODELS:
+        raise UsageError(f"there is no model {model!r}: choose one of {', '.join(MODELS)}")
+    return MODELS[model][1](history, options or Options())
