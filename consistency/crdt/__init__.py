@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quorate.consistency.crdt import counters, registers, sets
+from quorate.consistency.crdt import counters, maps, registers, sequences, sets
 from quorate.consistency.crdt.base import BY_CODE, BY_KIND, Crdt, UnknownType
 from quorate.consistency.crdt.values import listed
 from quorate.consistency.versions.context import CausalContext
 
 __all__ = ["KINDS", "Crdt", "UnknownType", "decode", "new"]
 
-_MODULES = (counters, registers, sets)
+_MODULES = (counters, maps, registers, sequences, sets)
 KINDS: Final[frozenset[str]] = frozenset(BY_KIND)
 
 

@@ -102,12 +102,11 @@ class Crdt(ABC):
     def wire(self) -> list[Any]:
         """[code, context, body], plain values; equal sets of updates give equal bytes."""
         spans = self.context.spans
-        actors = sorted(spans) if len(spans) > 1 else spans
-        return [
-            self.code,
-            self.context.wire(),
-            self.body({actor: at for at, actor in enumerate(actors)}),
-        ]
+        if len(spans) == 1:
+            names = dict.fromkeys(spans, 0)
+        else:
+            names = {actor: at for at, actor in enumerate(sorted(spans))}
+        return [self.code, self.context.wire(), self.body(names)]
 
     def collect(self, stable: Mapping[int, int]) -> bool:
         """Everything up to `stable` was applied by every replica: forget what only served those who

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from quorate.core.codec import Malformed, decode_value, encode_value
-from quorate.core.errors import LimitExceeded, UsageError
+from quorate.core.errors import LimitExceeded
 
 
 def element_bytes(value: object, bytes_max: int, what: str) -> bytes:
@@ -33,18 +33,6 @@ def _ordered(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_ordered(inner) for inner in cast("list[object]", value)]
     return value
-
-
-def amount_of(args: list[Any], kind: str, bits_max: int) -> int:
-    """The one optional argument of `increment` and `decrement`. Raises UsageError."""
-    if not args:
-        return 1
-    amount = args[0]
-    if type(amount) is not int or amount < 0:
-        raise UsageError(f"{kind}: the amount must be an int of 0 or more, not {amount!r:.60}")
-    if amount.bit_length() > bits_max:
-        raise LimitExceeded(f"{kind}: an amount has at most {bits_max} bits")
-    return amount
 
 
 def count_text(fewest: int, most: int) -> str:
