@@ -13,7 +13,7 @@ from quorate.chaos.sim.events import EventQueue, Life
 from quorate.consistency.replica.definitions import Conflict, ReplicaConfig, StoreDef
 from quorate.consistency.replica.hooks import ReplicaHooks
 from quorate.consistency.replica.replica import LOG_TABLES, STATE_TABLES, StoreReplica
-from quorate.consistency.replica.states import RegisterState
+from quorate.consistency.replica.states import KeyState, RegisterState
 from quorate.consistency.ring.placement import Ring
 from quorate.core import codec
 from quorate.core.storage.disk_model import CrashPolicy, DiskImage, DiskModel
@@ -128,14 +128,18 @@ class Place:
         return self.replica.put(store, key, encoded, **options)
 
     def get(self, key: str, store: str = "s") -> Any:
-        """The winner's value, a list for several siblings, None for nothing; a CRDT's value."""
-        state = self.replica.read(store, key)
-        if state is None:
-            return None
-        if not isinstance(state, RegisterState):
-            return state.crdt.value()
-        values = [codec.decode_value(e.value) for e in state.entries if e.value is not None]
-        return values if len(values) > 1 else (values[0] if values else None)
+        """See `value_of`."""
+        return value_of(self.replica.read(store, key))
+
+
+def value_of(state: KeyState | None) -> Any:
+    """The winner's value, a list for several siblings, None for nothing; a CRDT's value."""
+    if state is None:
+        return None
+    if not isinstance(state, RegisterState):
+        return state.crdt.value()
+    values = [codec.decode_value(e.value) for e in state.entries if e.value is not None]
+    return values if len(values) > 1 else (values[0] if values else None)
 
 
 class Town:
