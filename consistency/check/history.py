@@ -52,6 +52,9 @@ class Event:
     versions: Versions | None = None
     """Of a read: what the state it returned has seen. Of an update: what its state has seen after
     it."""
+    shown: Versions | None = None
+    """Of a read: the dots its answer depends on, when that is less than all it has seen, as when a
+    concurrent write lost. Later reads of the session owe this (`RelevantWrites` of Terry et al.)."""
     level: str | None = None
     session: str | None = None
     host: str | None = None
@@ -81,6 +84,7 @@ class Operation:
     witness: Witness | None = None
     dot: tuple[Actor, int] | None = None
     versions: Versions | None = None
+    shown: Versions | None = None
     level: str | None = None
     session: str | None = None
     host: str | None = None
@@ -202,6 +206,7 @@ def _end(operation: Operation | None, event: Event, position: int) -> None:
     operation.witness = event.witness or operation.witness
     operation.dot = event.dot or operation.dot
     operation.versions = operation.versions if event.versions is None else event.versions
+    operation.shown = event.shown
     operation.level = event.level or operation.level
     operation.session = event.session or operation.session
     operation.host = event.host or operation.host

@@ -24,7 +24,7 @@ TYPES: dict[str, Literal["invoke", "ok", "fail", "unknown"]] = {
 }
 """`info` is Jepsen's word for unknown."""
 TEXTS = ("f", "level", "session", "host", "error")
-FIELDS = ("type", "process", "time", "key", "value", "witness", "dot", "versions", *TEXTS)
+FIELDS = ("type", "process", "time", "key", "value", "witness", "dot", "versions", "shown", *TEXTS)
 
 
 def dump(event: Event) -> str:
@@ -34,8 +34,9 @@ def dump(event: Event) -> str:
         value = getattr(event, name)
         if value not in (None, ""):
             body[name] = value
-    if event.versions is not None:
-        body["versions"] = {str(actor): seq for actor, seq in event.versions.items()}
+    for name, vector in (("versions", event.versions), ("shown", event.shown)):
+        if vector is not None:
+            body[name] = {str(actor): seq for actor, seq in vector.items()}
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -128,7 +129,8 @@ def _fields(body: dict[str, Any], number: int) -> Event:
         body.get("value"),
         _witness(body.get("witness"), number),
         _dot(body.get("dot"), number),
-        _versions(body.get("versions"), number),
+        _versions(body, "versions", number),
+        _versions(body, "shown", number),
         body.get("level"),
         body.get("session"),
         body.get("host"),
@@ -163,14 +165,15 @@ def _dot(value: Any, number: int) -> tuple[Actor, int] | None:
     return (_actor(parts[0]), parts[1])
 
 
-def _versions(value: Any, number: int) -> dict[Actor, int] | None:
+def _versions(body: dict[str, Any], name: str, number: int) -> dict[Actor, int] | None:
+    value = body.get(name)
     if value is None:
         return None
     if not isinstance(value, dict):
-        _wrong(number, "versions", "an object of actor: seq", value)
+        _wrong(number, name, "an object of actor: seq", value)
     items = cast("dict[str, Any]", value)
     if not all(_is(seq, int) and seq >= 0 for seq in items.values()):
-        _wrong(number, "versions", "an object of actor: seq", items)
+        _wrong(number, name, "an object of actor: seq", items)
     return {_actor(actor): seq for actor, seq in items.items()}
 
 

@@ -8,14 +8,15 @@ Data", 1994. Within a session, and on whatever host:
     monotonic-writes     who sees a write of the session sees what the session wrote before it
     writes-follow-reads  who sees a write of the session sees what the session had read before it
 
-A session takes over the duties of every write it sees, so the last two hold across keys too. Only
-operations with a session count, and only at the levels that promise this. What reads have seen is
+A session takes over the duties of every write it sees, so the last two hold across keys too. What
+a read owes to later ones is what it has seen, or, if it was recorded, what its answer `shown` depends
+on. Only operations with a session count, and only at the levels that promise this. What reads have seen is
 told by `seen.py`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -156,9 +157,14 @@ class _Judge:
             self.blind += 1
             return
         self._keeps(session, op, seen)
-        for written in self._newly_seen(session, op.key, seen):
+        if op.shown is None:
+            found = self._newly_seen(session, op.key, seen)
+        else:
+            found = self._shown(op.key, op.shown)
+        for written in found:
             self._take_over(session, op, seen, written)
-        session.owe(Owed(Duty(op.key, seen, op), op.ended, "monotonic-reads", None))
+        owed = seen if op.shown is None else op.shown
+        session.owe(Owed(Duty(op.key, owed, op), op.ended, "monotonic-reads", None))
 
     def _keeps(self, session: Session, op: Operation, seen: Versions) -> None:
         """The operation has seen all that its session owed when it began."""
@@ -184,6 +190,16 @@ class _Judge:
             if last > first:
                 session.met[key, actor] = last
                 found += writes[first:last]
+        return found
+
+    def _shown(self, key: Key, shown: Versions) -> list[Written]:
+        """The writes an answer depends on, by their very dots."""
+        found: list[Written] = []
+        for actor, seq in shown.items():
+            writes = self._by_actor.get((key, actor), [])
+            at = bisect_left(writes, seq, key=lambda written: written.seq)
+            if at < len(writes) and writes[at].seq == seq:
+                found.append(writes[at])
         return found
 
     def _take_over(self, session: Session, op: Operation, seen: Versions, written: Written) -> None:

@@ -6,7 +6,7 @@ The law of this file: text out, no judgement.
 from __future__ import annotations
 
 from quorate.consistency.check.history import NEVER, History, Operation
-from quorate.consistency.check.values import show
+from quorate.consistency.check.values import Versions, show
 
 OPERATIONS_SHOWN_MAX = 40
 BAR_LETTERS_MAX = 60
@@ -28,11 +28,16 @@ def describe(operation: Operation) -> str:
         ("session", operation.session),
         ("index", None if operation.witness is None else operation.witness[1]),
         ("dot", operation.dot and list(operation.dot)),
-        ("saw", operation.versions and {str(a): s for a, s in operation.versions.items()}),
+        ("saw", _vector(operation.versions)),
+        ("shown", _vector(operation.shown)),
     ):
         if value is not None:
             parts.append(f"{name} {value if isinstance(value, str) else show(value)}")
     return " ".join(parts)
+
+
+def _vector(versions: Versions | None) -> dict[str, int] | None:
+    return None if versions is None else {str(actor): seq for actor, seq in versions.items()}
 
 
 def timeline(history: History) -> list[str]:
