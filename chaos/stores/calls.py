@@ -41,12 +41,14 @@ class Token:
 
 @dataclass(slots=True)
 class Seen:
-    """What a read showed: dots of the local plane's entries (or all of a CRDT's), the value, and
-    which plane it came from."""
+    """What a read showed: the value, which plane it came from, the dots of a register's entries,
+    everything that the key's state had seen (`context`), and what the session must find again
+    (`saw`)."""
 
     value: Any
     dots: list[Dot]
     context: Vector
+    saw: Vector
     stamp: int
     strong_revision: int = 0
     """The revision of the strong record as it stood; 0: none."""
@@ -69,6 +71,8 @@ class Call:
     operation: tuple[str, str, list[Any]] | None = None
     """(CRDT kind, op, arguments)"""
     value: Any = None
+    own: Any = None
+    """The number that this call adds or removes."""
     durable: bool = True
     wait_for: int = 1
     bound_ms: int = 0
@@ -101,8 +105,17 @@ class Calls:
     """All calls in the order in which they were made."""
 
     all: list[Call] = field(default_factory=list[Call])
+    events: list[tuple[Call, bool]] = field(default_factory=list[tuple[Call, bool]])
+    """Beginnings (False) and ends (True), in the order in which they happened."""
     by_dot: dict[Dot, Call] = field(default_factory=dict[Dot, Call])
     """The update that each dot names: by its last dot."""
+
+    def begin(self, call: Call) -> None:
+        self.all.append(call)
+        self.events.append((call, False))
+
+    def end(self, call: Call) -> None:
+        self.events.append((call, True))
 
     def acknowledged(self) -> list[Call]:
         """Updates of the local plane whose client was told that they are durable."""

@@ -94,19 +94,20 @@ class Client:
     def begin_at(self, host: Place, call: Call) -> None:
         """Make a call that belongs to no session."""
         call.token = Token()
-        self._calls.all.append(call)
+        self._calls.begin(call)
         host.door.begin(call, Token(), self._on_done)
 
     def begin(self, call: Call) -> Call:
         """Make this call now."""
         self.busy = call
         call.token = self.token.copy()
-        self._calls.all.append(call)
+        self._calls.begin(call)
         self._transcript.trace(self.name, call.id, call.kind, call.level, call.store, call.key)
         self.host.door.begin(call, self.token, self._on_done)
         return call
 
     def _on_done(self, call: Call) -> None:
+        self._calls.end(call)
         self._transcript.trace(self.name, call.id, call.outcome, call.reason)
         if self.busy is call:
             self.busy = None
@@ -161,7 +162,7 @@ class Client:
         if self._rng.random() < 0.3:
             return self._call("get", "session", "merged", self._key("u"))
         call = self._call("update", self._level(), "merged", self._key("u"))
-        call.value = call.id
+        call.value = call.own = call.id
         return call
 
     def _bounded(self) -> Call:
@@ -184,6 +185,8 @@ class Client:
 
     def _operate(self) -> Call:
         number, rng = next(self._ids), self._rng
+        if not OPERATIONS:
+            return self._put()
         kind, op, arguments = rng.choice(OPERATIONS)(number, rng)
         call = self._call("operate", self._level(), "kinds", self._key(kind))
         call.operation = (kind, op, arguments)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from quorate.chaos.sim.events import Life
 from quorate.chaos.stores.calls import Call, Outcome, Token
 from quorate.chaos.stores.strong import Answer, Command, Oracle, View
-from quorate.chaos.stores.views import merged_view
+from quorate.chaos.stores.views import shown, shown_wire
 from quorate.chaos.stores.watch import Watch
 from quorate.core import codec
 from quorate.core.errors import Unavailable, UsageError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FORWARD_AFTER_S = 0.15
 ASK_AGAIN_S = 0.2
+PROBE_S = 0.1
 Ready = Callable[[], bool]
 
 
@@ -50,6 +51,9 @@ class Door:
         self._life.call_later(
             max(0.0, call.deadline - call.called), partial(self._on_deadline, call)
         )
+        if self.replica.ring is None:
+            self.end(call, "no", "the ring is not known yet")
+            return
         try:
             self._handler(call)(call, token)
         except UsageError as error:
@@ -83,7 +87,7 @@ class Door:
             if call.dot is not None:
                 token.see({call.dot[0]: call.dot[1]}, call.stamp, 0)
             if call.seen is not None:
-                token.see(call.seen.context, call.seen.stamp, call.seen.strong_revision)
+                token.see(call.seen.saw, call.seen.stamp, call.seen.strong_revision)
             token.see({}, call.stamp, call.index)
         done(call)
 
@@ -153,8 +157,8 @@ class Door:
 
     def _update(self, call: Call, token: Token) -> None:
         """update(fn): what is here, and this call's own value, written back."""
-        shown = merged_view(self.replica.read(call.store, call.key), None)
-        known = shown.value if isinstance(shown.value, list) else []
+        seen = shown(self.replica.read(call.store, call.key), None, self._merge_of(call.store))
+        known: list[int] = seen.value if isinstance(seen.value, list) else []
         call.value = sorted({*known, call.value})
         self._put(call, token)
 
@@ -178,7 +182,7 @@ class Door:
         call.dot, call.stamp = (replica.actor, update.seq), update.stamp
         self._watch.on_update(self._host, call)
         if not call.durable:
-            self.end(call, "ok")
+            replica.mark_volatile(lambda: self.end(call, "ok"))
             return
 
         def held() -> bool:
@@ -223,17 +227,31 @@ class Door:
 
     def _serve(self, call: Call) -> None:
         name = f"{call.store}:{call.key}"
-        call.seen = merged_view(self.replica.read(call.store, call.key), self._view.get(name))
+        state = self.replica.read(call.store, call.key)
+        merge, collected = self._merge_of(call.store), self.replica.joiner.collected
+        call.seen = shown(state, self._view.get(name), merge, collected)
         self.end(call, "ok")
 
+    def _merge_of(self, store: str) -> Any:
+        return self.replica.shelf.store(store).definition.merge
+
     def _read_bounded(self, call: Call, token: Token) -> None:
-        asked = self._life.monotonic()
+        """Served once everything that anybody had accepted `bound_ms` before now is here."""
+        replica = self.replica
+        since = self._life.monotonic() - call.bound_ms / 1000.0
 
         def fresh() -> bool:
-            age_s = self._watch.staleness_s(self._host, asked)
-            return age_s <= call.bound_ms / 1000.0
+            return replica.freshness.fresh_at(replica.others()) >= since and self._synced(
+                call.store, call.key
+            )
 
         self.when(call, fresh, lambda: self._serve(call))
+        self._probe(call)
+
+    def _probe(self, call: Call) -> None:
+        if call.id in self._open:
+            self.replica.probe()
+            self._life.call_later(PROBE_S, partial(self._probe, call))
 
     # --- forwarding -----------------------------------------------------------------------------
 
@@ -273,6 +291,7 @@ class Door:
             "id": message["id"],
             "state": None if state is None else state.wire(),
             "strong": None if record is None else list(record),
+            "cut": dict(self.replica.joiner.collected),
         }
         self._host.send(peer, answer)
 
@@ -281,7 +300,8 @@ class Door:
         if known is None:
             return
         call = known[0]
-        call.seen = self._watch.view_of_wire(message["state"], message["strong"])
+        merge = self._merge_of(call.store)
+        call.seen = shown_wire(message["state"], message["strong"], merge, message["cut"])
         self.end(call, "ok")
 
     # --- the strong plane -----------------------------------------------------------------------
@@ -296,15 +316,15 @@ class Door:
             state.stamp if state is not None else 0,
         )
         call.stamp = self.replica.hlc.now(floor)
-        command = Command(name, [call.stamp, call.value], call.expected)
+        command = Command(name, [call.stamp, call.value], call.expected, stamped=True)
         self._oracle.propose(self._host.id, command, partial(self._on_answer, call))
 
     def _promote(self, call: Call, token: Token) -> None:
-        shown = merged_view(self.replica.read(call.store, call.key), None)
-        if shown.plane == "none":
+        seen = shown(self.replica.read(call.store, call.key), None)
+        if seen.plane == "none":
             self.end(call, "no", "nothing to promote")
             return
-        call.value = shown.value
+        call.value = seen.value
         self._strong_put(call, token)
 
     def _on_answer(self, call: Call, answer: Answer) -> None:
@@ -326,7 +346,7 @@ class Door:
         def show() -> None:
             if call.id in self._open:
                 record = self._view.get(f"{call.store}:{call.key}")
-                call.seen = merged_view(None, record)
+                call.seen = shown(None, record)
                 call.index = self._view.applied
                 self.end(call, "ok")
 

@@ -36,6 +36,8 @@ def differs(world: World) -> str | None:
     ring = world.rings.ring
     if ring.before is not None:
         return f"ring {ring.epoch} is still moving keys"
+    if not world.rings.settled:
+        return f"ring {ring.epoch} has {' '.join(ring.hosts)}, not the members"
     hosts = owners_of_data(world)
     for host in hosts:
         if not host.running:
@@ -43,6 +45,16 @@ def differs(world: World) -> str | None:
         if host.replica.ring is None or host.replica.ring.epoch != ring.epoch:
             return f"{host.id} does not know ring {ring.epoch}"
         host.replica.settle()
+    for host in world.hosts.values():
+        if host.running:
+            for peer in hosts:
+                for actor in host.replica.identity.own:
+                    mine, theirs = host.replica.applied, peer.replica.applied
+                    if theirs.get(actor, 0) < mine.get(actor, 0):
+                        return (
+                            f"{host.id} has made {actor}:{mine[actor]}, {peer.id} has applied "
+                            f"{theirs.get(actor, 0)}"
+                        )
     placement = Placement(ring)
     for store in world.options.stores:
         for one, other in _pairs(hosts):

@@ -117,7 +117,6 @@ class StoreHost(ReplicaHooks):
             self.replica.define(definition)
         self.door = parts.door_class(self, life, self.view, self._oracle, self._watch)
         self.ring = parts.ring_class(self, life, self.view, self._oracle)
-        self.replica.on_members([*options.hosts, *options.spares])
         self.replica.start()
 
     def kill(self) -> None:
@@ -185,7 +184,8 @@ class StoreHost(ReplicaHooks):
         kind = message.get("type")
         if self.failed is not None:
             return
-        if kind == "st":
+        self.ring.on_heard(peer)
+        if kind == "st" and message.get("k") not in ("ae", "rescanned"):
             self.replica.on_message(peer, message)
         elif kind == "fw":
             self.door.on_message(peer, message)
@@ -203,6 +203,9 @@ class StoreHost(ReplicaHooks):
             return False
         self._watch.on_sent(self, peer, message)
         return self._network.send(self.id, peer, codec.dumps(message), bulk=bulk)
+
+    def note(self, *words: object) -> None:
+        self._transcript.note(self.id, *words)
 
     # --- hooks of the replica -------------------------------------------------------------------
 

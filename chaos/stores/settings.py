@@ -9,10 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quorate.chaos.stores.options import Options
+from quorate.consistency.merkle.session import ExchangeConfig
 from quorate.consistency.replica.definitions import ReplicaConfig, StoreDef
+from quorate.consistency.ring.site import MoverConfig
+from quorate.consistency.ring.steward import StewardConfig
 
 if TYPE_CHECKING:
     from quorate.chaos.stores.parts import Parts
+
+
+DEAD_AFTER_S = 5.0
+"""A host that was not heard for so long is taken out of the ring."""
 
 
 def replica_config(options: Options) -> ReplicaConfig:
@@ -35,3 +42,22 @@ def definitions(options: Options, host: str, parts: Parts) -> list[StoreDef]:
         )
         for store in options.stores
     ]
+
+
+def exchange_config() -> ExchangeConfig:
+    return ExchangeConfig(request_timeout_s=0.5, round_s=20.0)
+
+
+def mover_config() -> MoverConfig:
+    return MoverConfig(
+        anti_entropy_s=3.0,
+        retry_s=0.3,
+        rescan_retry_s=0.6,
+        dead_after_s=DEAD_AFTER_S,
+        drop_after_s=1.0,
+        drop_pause_s=0.001,
+    )
+
+
+def steward_config() -> StewardConfig:
+    return StewardConfig(dead_after_s=DEAD_AFTER_S, present_s=2.0, pause_s=1.5)

@@ -33,6 +33,8 @@ class Command(NamedTuple):
     key: str
     value: Any
     expected: int | None = None
+    stamped: bool = False
+    """`value` is [stamp, value], and gets a higher stamp where the key's is not lower."""
 
 
 class Answer(NamedTuple):
@@ -43,8 +45,11 @@ class Answer(NamedTuple):
 
 
 class Record(NamedTuple):
+    """`version`: how many writes the key has seen."""
+
     revision: int
     value: Any
+    version: int = 1
 
 
 Done = Callable[[Answer], object]
@@ -196,10 +201,14 @@ class Oracle:
         known = self._state.get(command.key)
         revision = 0 if known is None else known.revision
         held = command.expected is None or command.expected == revision
+        if known is not None and command.stamped:
+            stamp, value = command.value
+            command = command._replace(value=[max(stamp, known.value[0] + 1), value])
         self.log.append((command, held))
         index = len(self.log)
         if held:
-            self._state[command.key] = Record(index, command.value)
+            version = 1 if known is None else known.version + 1
+            self._state[command.key] = Record(index, command.value, version)
         self._transcript.trace("strong", index, command.key, "held" if held else "compare failed")
         for host in self._views:
             self._spread(host)
@@ -229,7 +238,9 @@ class Oracle:
         command, held = self.log[index - 1]
         view.applied = index
         if held:
-            view.records[command.key] = Record(index, command.value)
+            known = view.records.get(command.key)
+            version = 1 if known is None else known.version + 1
+            view.records[command.key] = Record(index, command.value, version)
         view.on_applied(index, command, held)
 
     # --- time -----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""What a read shows of a key's state and of its strong record: the newer of both planes.
+"""What a read shows, as a verdict needs it: the product's view of both planes, decoded.
 
-The law: plain functions of values; by stamp, the strong plane wins ties; a CRDT is never mixed with
-a register.
+The law: the planes are laid over each other by the product (`consistency/store/views.py`), never
+here; this only takes the answer apart.
 """
 
 from __future__ import annotations
@@ -10,48 +10,66 @@ from typing import Any
 
 from quorate.chaos.stores.calls import Seen
 from quorate.chaos.stores.strong import Record
-from quorate.consistency.replica.states import REGISTER, KeyState, RegisterState, state_of
+from quorate.consistency.replica.states import KeyState, RegisterState, Vector, state_of
+from quorate.consistency.store.merging import Merger
+from quorate.consistency.store.receipts import GROUP
+from quorate.consistency.store.views import view_of
+from quorate.consistency.strong import ABSENT, StrongRecord
 from quorate.core import codec
 
+Merge = Any
 
-def merged_view(state: KeyState | None, record: Record | None) -> Seen:
-    """What a local read gives. `record.value` is [stamp, value]."""
-    local = _local_view(state)
+
+def strong_record(record: Record | None) -> StrongRecord:
+    """The oracle's record as the product knows it. `record.value` is [stamp, value]."""
     if record is None:
-        return local
+        return ABSENT
     stamp, value = record.value
-    if local.plane == "none" or stamp >= local.stamp:
-        return Seen(value, local.dots, local.context, stamp, record.revision, "strong")
-    local.strong_revision = record.revision
-    return local
+    return StrongRecord(stamp, codec.encode_value(value), record.version)
 
 
-def _local_view(state: KeyState | None) -> Seen:
+def shown(
+    state: KeyState | None,
+    record: Record | None,
+    merge: Merge | None = None,
+    collected: Vector | None = None,
+) -> Seen:
+    """What a local read gives. `collected`: what a key that is not there has seen all the same."""
+    merger = None if merge is None else Merger(merge)
+    view = view_of(state, strong_record(record), merger)
+    value = None if view.value is None else codec.decode_value(view.value)
+    plane = "none"
+    if view.version is not None:
+        plane = "strong" if view.version.actor == GROUP else "local"
+    entries = state.entries if isinstance(state, RegisterState) else []
+    return Seen(
+        value,
+        [(entry.actor, entry.seq) for entry in entries],
+        context_of(state, collected),
+        view.saw,
+        view.stamp,
+        0 if record is None else record.revision,
+        plane,
+    )
+
+
+def context_of(state: KeyState | None, collected: Vector | None) -> Vector:
+    """Of each actor, the last update that this key's state has seen."""
     if state is None:
-        return Seen(None, [], {}, 0)
+        return dict(collected or {})
     if isinstance(state, RegisterState):
-        assert state.kind == REGISTER
-        return _register_view(state)
+        return dict(state.context)
     context = state.crdt.context
-    seen = {actor: context.high(actor) for actor in context.actors()}
-    return Seen(state.crdt.value(), [], seen, state.stamp, 0, "local")
+    return {actor: context.high(actor) for actor in context.actors()}
 
 
-def _register_view(state: RegisterState) -> Seen:
-    winner = state.winner
-    dots = [(entry.actor, entry.seq) for entry in state.entries]
-    context: dict[int, int] = dict(state.context)
-    for entry in state.entries:
-        for actor, seq in (entry.deps or {}).items():
-            context[actor] = max(seq, context.get(actor, 0))
-    value = None
-    if winner is not None and winner.value is not None:
-        value = codec.decode_value(winner.value)
-    return Seen(value, dots, context, state.stamp, 0, "local" if dots else "none")
-
-
-def view_of_wire(state: Any, record: Any) -> Seen:
+def shown_wire(
+    state: Any, record: Any, merge: Merge | None = None, collected: Vector | None = None
+) -> Seen:
     """The same, of what another host answered."""
-    return merged_view(
-        None if state is None else state_of(state), None if record is None else Record(*record)
+    return shown(
+        None if state is None else state_of(state),
+        None if record is None else Record(*record),
+        merge,
+        collected,
     )

@@ -147,7 +147,9 @@ class Watch:
 
     def _check_applied(self, host: StoreHost, known: Known) -> None:
         """What is newly said to be applied was seen by the states of its keys."""
-        replica = host.replica
+        replica, ring = host.replica, host.replica.ring
+        if ring is None or ring.before is not None or host.id not in ring.hosts:
+            return
         for actor, seq in known.applied.items():
             since = known.checked.get(actor, 0)
             if seq <= since:

@@ -92,7 +92,7 @@ class World:
         )
         self.hosts = {host_id: self._host(host_id) for host_id in (*options.hosts, *options.spares)}
         self.rings = RingFaults(
-            options, self.queue, self.oracle, self.hosts, self.watch, self.transcript
+            options, self.queue, self.oracle, self.hosts, self._may_lose, self.transcript
         )
         self.nemesis = Nemesis(
             options=options,
@@ -151,7 +151,7 @@ class World:
         now = self.queue.now
         self._lost = [row for row in self._lost if now - row[0] < RECOVERY_S]
         others = {host_id for _, host_id in self._lost} - {host.id}
-        if len(others) >= LOST_HOSTS_MAX or not self.rings.settled:
+        if len(others) >= LOST_HOSTS_MAX or self.rings.ring.before is not None:
             return False
         self._lost.append((now, host.id))
         return True

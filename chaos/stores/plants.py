@@ -1,0 +1,3 @@
+"""Plants."""
+PLANTS = {}
+def planted(name, seed): return PLANTS[name](seed)
