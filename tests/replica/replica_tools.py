@@ -97,8 +97,7 @@ class Place:
         for definition in self.town.definitions:
             self.replica.define(definition)
         self.replica.on_members(sorted(self.town.places) or [self.id])
-        if self.town.ring is not None:
-            self.replica.on_ring(self.town.ring)
+        self.replica.on_ring(self.town.ring)
         self.replica.start()
         self.town.on_started(self)
 
