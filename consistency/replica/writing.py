@@ -22,6 +22,7 @@ from quorate.consistency.replica.states import (
     RegisterEntry,
     RegisterState,
     Vector,
+    joined,
 )
 from quorate.consistency.versions.hlc import HybridClock
 from quorate.core.errors import (
@@ -47,6 +48,11 @@ class Update(NamedTuple):
     """The commit group: durable here once the replica's `synced_lsn` is at it."""
 
 
+def wider(one: int | None, other: int | None) -> int | None:
+    """The larger number of owners; None is all."""
+    return None if one is None or other is None else max(one, other)
+
+
 class Writer:
     """The own updates of one replica."""
 
@@ -69,10 +75,11 @@ class Writer:
         self.logged = 0
         """The last sequence in a log record."""
         self.closed: QuorateError | None = None
-        self._updates: list[batches.Update] = []
+        self._rows: dict[tuple[str, str], batches.Update] = {}
+        """This turn's updates, one per key: a later one of a key says all that the earlier said.
+        A CRDT's row holds the delta itself until the batch is closed."""
         self._batch_bytes = 0
         self.unsynced_bytes = 0
-        self._stamp_max = 0
         self._sizes: list[tuple[int, int]] = []
         self.written = 0
 
@@ -122,6 +129,9 @@ class Writer:
         state.context = context
         group = self._log.group
         self._joiner.changed(shelf, key, state, group)
+        before = self._earlier(store, key, 0)
+        if before is not None:
+            only = wider(before[batches.ONLY], only)
         self._add([store, key, 0, seq, stamp, context, value, deps, only], size_bytes)
         return Update(store, key, seq, stamp, group)
 
@@ -153,7 +163,13 @@ class Writer:
         state.stamp = stamp
         group = self._log.group
         self._joiner.changed(shelf, key, state, group)
-        self._add([store, key, kind, seq, stamp, delta.wire(), None, deps, only], 64)
+        before = self._earlier(store, key, kind)
+        if before is not None:
+            before[batches.FIRST].merge(delta)
+            delta = before[batches.FIRST]
+            deps = joined(before[batches.DEPS] or {}, deps or {}) or None
+            only = wider(before[batches.ONLY], only)
+        self._add([store, key, kind, seq, stamp, delta, None, deps, only], 64)
         return Update(store, key, seq, stamp, group)
 
     def delete(
@@ -172,31 +188,45 @@ class Writer:
             raise UsageError(f"store {store!r} was never defined on this host")
         return shelf
 
-    def _add(self, update: batches.Update, size_bytes: int) -> None:
-        self._updates.append(update)
-        self._batch_bytes += size_bytes + UPDATE_OVERHEAD_BYTES
-        self.unsynced_bytes += size_bytes + UPDATE_OVERHEAD_BYTES
-        stamp = update[batches.STAMP]
-        if stamp > self._stamp_max:
-            self._stamp_max = stamp
+    def _earlier(self, store: str, key: str, kind: int | str) -> batches.Update | None:
+        """Take back this turn's row of the key, to be said again with what is added now."""
+        row = self._rows.get((store, key))
+        if row is None:
+            return None
+        if row[batches.KIND] != kind:
+            self.close_batch()
+            return None
+        del self._rows[store, key]
+        return row
+
+    def _add(self, row: batches.Update, size_bytes: int) -> None:
+        rows = self._rows
+        rows[row[0], row[1]] = row
+        size_bytes += UPDATE_OVERHEAD_BYTES
+        self._batch_bytes += size_bytes
+        self.unsynced_bytes += size_bytes
         self.written += 1
         config = self._config
-        if (
-            len(self._updates) >= config.batch_updates_max
-            or self._batch_bytes >= config.batch_bytes_max
-        ):
-            self.close_batch()
-        else:
+        if len(rows) == 1:
             self._log.plan()
+        elif len(rows) >= config.batch_updates_max or self._batch_bytes >= config.batch_bytes_max:
+            self.close_batch()
 
     def close_batch(self) -> None:
         """Make a log record of the updates since the last one."""
-        if not self._updates:
+        if not self._rows:
             return
-        updates, self._updates = self._updates, []
-        batch = batches.Batch(self.actor, self.logged, self.head, self._stamp_max, updates)
+        rows = list(self._rows.values())
+        self._rows.clear()
+        stamp_max = 0
+        for row in rows:
+            if row[batches.STAMP] > stamp_max:
+                stamp_max = row[batches.STAMP]
+            if row[batches.KIND] != 0:
+                row[batches.FIRST] = row[batches.FIRST].wire()
+        batch = batches.Batch(self.actor, self.logged, self.head, stamp_max, rows)
         self._sizes.append((self._log.group, self._batch_bytes))
-        self._batch_bytes = self._stamp_max = 0
+        self._batch_bytes = 0
         self._log.append_own(batches.encode_batch(batch), self.actor, self.logged, self.head)
         self.logged = self.head
 

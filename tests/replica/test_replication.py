@@ -224,3 +224,23 @@ def test_freshness_is_measured_by_progress() -> None:
     town.pass_time(0.1)
     assert town["a"].replica.freshness.fresh_at(hosts) == start
     assert town["a"].replica.freshness.lag(hosts, later) == 1
+
+
+def test_updates_of_one_key_in_one_turn_are_told_once() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    replica = town["a"].replica
+    for number in range(100):
+        town["a"].put("k", number, destinations=1 if number else None)
+        replica.operate("s", "likes", "pn_counter", "increment", [1])
+        replica.operate("s", "tags", "or_set", "add", [number])
+    replica.operate("s", "tags", "or_set", "remove", [7])
+    town.pass_time(0.5)
+    assert replica.log.statistics()["records"] == 1
+    for host in "abc":
+        assert town[host].get("k") == 99
+        assert town[host].get("likes") == 100
+        assert len(town[host].get("tags")) == 99
+        assert town[host].replica.applied[replica.actor] == 301
+    assert town["b"].replica.statistics()["incoming"]["updates"] == 3
+    assert len(town.digests()) == 1
