@@ -26,6 +26,7 @@ from quorate.consistency.merkle.tree import (
     BUCKET_LEVEL,
     BUCKETS,
     FAN_OUT,
+    PAGE_BUCKETS,
     PAGES,
     PARTITION_LEVEL,
     pack,
@@ -54,6 +55,8 @@ class Answering:
             reply(self._nodes(request))
         elif what == "list":
             reply(self._list(request))
+        elif what == "pull":
+            reply(self._pull(request))
         elif what == "push":
             self._push(peer, request, reply)
         else:
@@ -71,7 +74,7 @@ class Answering:
             if tree.root_of(partitions) != theirs:
                 level = tree.level(PARTITION_LEVEL)
                 nodes[store] = pack(level[partition] for partition in partitions)
-        others = [store for store in self._data.stores() if store not in roots]
+        others = {name: n for name, n in self._data.stores().items() if name not in roots}
         return {
             "actor": self._data.actor,
             "applied": dict(self._data.applied),
@@ -120,6 +123,32 @@ class Answering:
             "upto": upto,
             "after": answer.after,
             "want": pack(answer.want),
+            "left": answer.left,
+        }
+
+    def _pull(self, request: Message) -> dict[str, Any]:
+        store = messages.text_of(request, "store")
+        partitions = messages.partitions_of(request, "parts")
+        first = messages.number_of(request, "first", BUCKETS - 1)
+        after = messages.key_of(request, "after")
+        answer = _Answer(self._data, store)
+        tree, ended = self._view.tree(store), BUCKETS
+        for partition in partitions:
+            begin = partition * PAGE_BUCKETS
+            for bucket in range(max(begin, first), begin + PAGE_BUCKETS):
+                if not tree.bucket(bucket):
+                    continue
+                since = after if bucket == first else None
+                if not answer.take(self._view.bucket(store, bucket), set(), since):
+                    ended = bucket
+                    break
+            if ended < BUCKETS:
+                break
+        self.keys_sent += len(answer.states)
+        return {
+            "states": answer.states,
+            "next": ended,
+            "after": answer.after,
             "left": answer.left,
         }
 

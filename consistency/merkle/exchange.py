@@ -13,9 +13,10 @@ from typing import Any
 
 from quorate.consistency.merkle import messages
 from quorate.consistency.merkle.answering import Answering
+from quorate.consistency.merkle.descend import RootsStep
 from quorate.consistency.merkle.ports import Data, Message, Send
 from quorate.consistency.merkle.session import ExchangeConfig, Pacer, Report, Session
-from quorate.consistency.merkle.steps import RootsStep, Round
+from quorate.consistency.merkle.steps import Round
 from quorate.consistency.merkle.tree import PAGES
 from quorate.core.clock import Clock, Scheduler
 from quorate.core.errors import UsageError

@@ -5,12 +5,15 @@ is {'type': 'st', 'k': 'ae', 's': session, 'n': number, 'o': what, ...}; its ans
 's' and 'n' and 'o': 'answer'. Digests travel packed, 8 bytes each; nodes and buckets 2 bytes each.
 
     roots  parts (bitmap), roots {store: digest}
-        -> actor, applied {actor: seq}, nodes {store: digests of the partitions asked}, others [store]
+        -> actor, applied {actor: seq}, nodes {store: digests of the partitions asked},
+           others {store: replicas}
     nodes  store, at [partition], own (16 digests each)
         -> at [level-3 node that differs], own (its 16 buckets' digests each)
     list   store, at [bucket], counts, own (digests of the keys), after (key | None)
         -> states [[key, bytes]], upto (buckets finished), after, want (digests not had),
            left (how many are too long)
+    pull   store, parts (bitmap), first (bucket), after (key | None)
+        -> states, next (bucket, 65536: all done), after, left
     push   store, states [[key, bytes]], gone [key], cut {actor: seq}
         -> gone [key], cut {actor: seq}, or failed (text)
     any of them -> busy (true): ask again later
@@ -30,7 +33,9 @@ from quorate.core.codec import Malformed
 
 STORES_MAX_STORES = 64
 """In one `roots` request: its answer holds 2 KiB for each."""
+OTHERS_MAX_STORES = 10_000
 PARTITIONS_PER_STEP = 64
+PARTITIONS_PER_PULL = 32
 STATE_DEPTH = 40
 STATE_BYTES_MAX = 15 << 20
 """One state; a longer one does not fit a message of the wire and is left out (and told)."""
@@ -122,11 +127,11 @@ def texts_of(source: Message, name: str) -> list[str]:
     return cast("list[str]", rows)
 
 
-def map_of(source: Message, name: str, kind: type) -> dict[str, Any]:
+def map_of(source: Message, name: str, kind: type, most: int = STORES_MAX_STORES) -> dict[str, Any]:
     """A map from store names to `kind`."""
     value = source.get(name)
-    if not isinstance(value, dict) or len(cast("dict[Any, Any]", value)) > STORES_MAX_STORES:
-        raise Malformed(f"an exchange message's {name!r} is not a map of up to 64 stores")
+    if not isinstance(value, dict) or len(cast("dict[Any, Any]", value)) > most:
+        raise Malformed(f"an exchange message's {name!r} is not a map of up to {most} stores")
     rows = cast("dict[Any, Any]", value)
     if not all(isinstance(store, str) and type(row) is kind for store, row in rows.items()):
         raise Malformed(f"an exchange message's {name!r} does not have one value for each store")

@@ -51,8 +51,8 @@ class Report(NamedTuple):
     """Whose updates the peer makes; 0 before that was heard."""
     applied: Mapping[int, int]
     """What the peer had applied at the start; empty before that was heard."""
-    others: tuple[str, ...]
-    """Stores that the peer has and that were not asked for."""
+    others: Mapping[str, int]
+    """Stores that the peer has and that were not asked for, with their numbers of replicas."""
     rounds: int
     keys_sent: int
     keys_received: int
@@ -231,7 +231,7 @@ class Session:
             partitions=whole.partitions,
             actor=whole.actor,
             applied=whole.applied or {},
-            others=tuple(sorted(whole.others)),
+            others=dict(whole.others),
             rounds=self.rounds,
             keys_sent=whole.keys_sent,
             keys_received=whole.keys_received,

@@ -17,7 +17,7 @@ from quorate.consistency.ring.ports import Movable
 from quorate.core.clock import Clock, Scheduler
 
 REPLICAS_DEFAULT = 3
-"""Of a store that only the peer knows."""
+"""Asked with first, as long as no store is known."""
 Parts = Callable[[int], frozenset[int]]
 """From a number of replicas to the partitions to compare."""
 
@@ -101,7 +101,7 @@ class _PeerSync:
     ) -> None:
         self._site, self._peer, self._parts, self._done = site, peer, parts, done
         self._handled: set[str] = set()
-        self._others: set[str] = set()
+        self._others: dict[str, int] = {}
         self._reports: list[Report] = []
 
     def go(self) -> None:
@@ -113,15 +113,15 @@ class _PeerSync:
 
     def _groups(self) -> list[tuple[frozenset[int], Sequence[str]]]:
         """What is still to be compared."""
-        known = self._site.data.stores()
-        names = (set(known) | self._others) - self._handled
+        known = self._others | dict(self._site.data.stores())
+        names = known.keys() - self._handled
         groups: dict[frozenset[int], list[str]] = {}
         if not self._handled and not self._reports:
             groups[self._parts(REPLICAS_DEFAULT)] = []  # asks at least which stores there are
         for name in sorted(names):
-            parts = self._parts(known.get(name, REPLICAS_DEFAULT))
+            parts = self._parts(known[name])
             groups.setdefault(parts, []).append(name)
-        self._handled |= names
+        self._handled.update(names)
         return [(parts, stores) for parts, stores in groups.items() if parts]
 
     def _next(self, groups: list[tuple[frozenset[int], Sequence[str]]]) -> None:

@@ -140,7 +140,7 @@ def test_stores_that_one_side_does_not_know_are_followed_or_told() -> None:
     pair.a.put("only-a", "k", 1)
     pair.b.put("only-b", "k", 2)
     report = pair.sync(["only-a"])
-    assert report.complete and report.others == ("only-b",)
+    assert report.complete and report.others == {"only-b": 3}
     assert pair.b.everything("only-a") == {"k": 1} and "only-b" not in pair.a.known
     assert pair.sync().complete
     assert pair.a.everything("only-b") == {"k": 2}

@@ -10,7 +10,7 @@ import pytest
 
 from quorate.consistency.merkle.answering import Answering
 from quorate.consistency.merkle.exchange import ExchangeConfig
-from quorate.consistency.merkle.steps import GoneStep
+from quorate.consistency.merkle.transfer import GoneStep
 from quorate.consistency.merkle.tree import BucketTree
 from quorate.core.errors import UsageError
 from tests.merkle.world import Pair, SmallReplica
@@ -150,6 +150,7 @@ LIST = {
     "own": b"",
     "after": None,
 }
+PULL = {"o": "pull", "store": "s", "parts": bytes(32), "first": 0, "after": None}
 PUSH = {"o": "push", "store": "s", "states": [["k", b"\x01"]], "gone": [], "cut": {}}
 
 
@@ -176,6 +177,9 @@ PUSH = {"o": "push", "store": "s", "states": [["k", b"\x01"]], "gone": [], "cut"
         {**LIST, "counts": b""},
         {**LIST, "own": bytes(8)},
         {**LIST, "after": 7},
+        {**PULL, "first": 65_536},
+        {**PULL, "parts": b""},
+        {**PULL, "after": b"k"},
         {**PUSH, "states": {"k": b""}},
         {**PUSH, "states": [["k"]]},
         {**PUSH, "states": [["k", "text"]]},
@@ -203,6 +207,7 @@ def test_malformed_requests_are_refused_counted_and_change_nothing(message: Any)
         {"nodes": {"other": bytes(2_048)}},
         {"nodes": {"s": bytes(8)}},
         {"others": [1]},
+        {"others": {"s": "three"}},
         {"states": [[1, 2]]},
         {"states": 7, "nodes": []},
     ],
