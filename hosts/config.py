@@ -75,6 +75,11 @@ class Settings:
     """How long a difference without a majority may last before the hosts that see it leave
     service."""
 
+    clock_drift_max_ms: int = 1000
+    """Updates of a host whose clock is further ahead than this are refused until it is not."""
+    store_dead_after_s: float = 60.0
+    """A host unheard for so long owns no keys any more; others take over."""
+
     inflight_ops_max: int = 4096
     waiting_ops_max: int = 65_536
     log_map_bytes_max: int = 64 * 1024**3
@@ -87,7 +92,13 @@ class Settings:
     def __post_init__(self) -> None:
         for host_id in (*self.peers, *self.dial):
             check_host_id(host_id)
-        for name in ("timeout_s", "leader_wait_s", "session_lease_s", "stop_timeout_s"):
+        for name in (
+            "timeout_s",
+            "leader_wait_s",
+            "session_lease_s",
+            "stop_timeout_s",
+            "store_dead_after_s",
+        ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)!r}")
         if self.session_lease_s < 1:

@@ -1,4 +1,5 @@
-"""The data folder of a host: `log/` (Raft's journal), `state/<generation>/`, `snapshots/`.
+"""The data folder of a host: `log/` (Raft's journal), `state/<generation>/`, `snapshots/`, and
+`stores/` (log and state of the store replica) where there are stores.
 
 The law of this file: it opens and closes what lies on disk, and knows whose it is. The log names
 the host and the cluster, so a folder of another host or cluster is refused (`WrongDataFolder`)
@@ -7,21 +8,25 @@ before anything is written."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from quorate.consistency.replica.replica import LOG_TABLES, STATE_TABLES
 from quorate.core.clock import Scheduler
 from quorate.core.errors import CorruptStorage, InvariantBroken, StorageFailed, StorageFull
 from quorate.core.raft.journal import TABLES, Journal
 from quorate.core.raft.replicated import MachineState, lmdb_state
 from quorate.core.raft.state import Done
 from quorate.core.storage.lmdb_engine import LmdbEngine
+from quorate.core.storage.state_store import StateStore
 from quorate.hosts.config import Settings
 
 LOG = "log"
 LOG_FORMAT = 1
+STORES = "stores"
+STORES_FORMAT = 1
 
 
 class DataFolder:
@@ -32,6 +37,7 @@ class DataFolder:
         self, path: Path, host_id: str, settings: Settings, loop: asyncio.AbstractEventLoop
     ) -> None:
         path.mkdir(parents=True, exist_ok=True)
+        self.path = path
         self.log = LmdbEngine(
             path / LOG,
             tables=TABLES,
@@ -90,6 +96,50 @@ class DataFolder:
             snapshots.close()
         self.state.close()
         self.log.close()
+
+
+class StoreFolder:
+    """`stores/log` and `stores/state` below a host's folder, for one store replica. Raises like
+    `DataFolder`."""
+
+    def __init__(
+        self, path: Path, host_id: str, settings: Settings, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        folder = path / STORES
+        folder.mkdir(exist_ok=True)
+        self.log = _store_engine(folder / "log", LOG_TABLES, host_id, settings, loop)
+        try:
+            self._engine = _store_engine(folder / "state", STATE_TABLES, host_id, settings, loop)
+        except BaseException:
+            self.log.close()
+            raise
+        self.state = StateStore(self._engine, cast(Scheduler, loop), tables=STATE_TABLES)
+
+    def close(self) -> None:
+        self._engine.close()
+        self.log.close()
+
+
+def _store_engine(
+    path: Path,
+    tables: Iterable[str],
+    host_id: str,
+    settings: Settings,
+    loop: asyncio.AbstractEventLoop,
+) -> LmdbEngine:
+    return LmdbEngine(
+        path,
+        tables=tables,
+        post=loop.call_soon_threadsafe,
+        call_later=loop.call_later,
+        format_version=STORES_FORMAT,
+        identity={"host": host_id, "cluster": settings.cluster},
+    )
+
+
+def has_stores(path: Path) -> bool:
+    """Whether a host's folder holds stores."""
+    return (path / STORES).is_dir()
 
 
 def _done(start: Callable[[Done], None]) -> asyncio.Future[None]:

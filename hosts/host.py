@@ -22,18 +22,8 @@ from quorate.core.errors import (
     Timeout,
     UsageError,
 )
-from quorate.core.group.elections import Election
-from quorate.core.group.group import Group
-from quorate.core.group.kv import KV
-from quorate.core.group.leases import Leases
-from quorate.core.group.locks import Lock
-from quorate.core.group.registry import Registry
-from quorate.core.machine.machine import Machine
-from quorate.core.raft.driver import RaftDriver
-from quorate.core.raft.members import Configuration
-from quorate.core.raft.replicated import MachineState
-from quorate.core.wire.mesh import Mesh
 from quorate.hosts.config import Settings, check_host_id, make_settings
+from quorate.hosts.face import HostFace
 from quorate.hosts.folder import DataFolder, known_host
 from quorate.hosts.interpreter import tune_interpreter
 from quorate.hosts.members import Members
@@ -46,7 +36,7 @@ WIND_DOWN_STEP_S = 1.0
 READY_RETRY_S = 0.05
 
 
-class Host:
+class Host(HostFace):
     """One host. Use it with `async with`, or call `start` and `stop`.
 
     `data` is its folder; everything else is in `quorate.hosts.config.Settings`. Raises
@@ -153,91 +143,6 @@ class Host:
                 self._leaving = asyncio.get_running_loop().create_task(work, name="leave")
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(self.failure)
-
-    # --- the parts -------------------------------------------------------------------------------
-
-    @property
-    def runtime(self) -> Runtime:
-        """The parts of a started host. Raises `UsageError` before `start`."""
-        if self._runtime is None:
-            raise UsageError(f"host {self.id!r} was not started: use `async with` or `start()`")
-        return self._runtime
-
-    @property
-    def kv(self) -> KV:
-        """Keys and values."""
-        return self.runtime.kv
-
-    @property
-    def registry(self) -> Registry:
-        """Names."""
-        return self.runtime.registry
-
-    @property
-    def leases(self) -> Leases:
-        """Leases of this host."""
-        return self.runtime.leases
-
-    def lock(
-        self,
-        name: str,
-        *,
-        ttl: float | None = None,
-        timeout: float | None = None,
-        wait: bool = True,
-    ) -> Lock:
-        """A lock, to be taken with `async with`; the body is cancelled when the lock is lost.
-
-        `ttl`: an own lease of so many seconds; None: this host's session lease. `timeout`: how
-        long to stand in line in seconds; None: the host's default. `wait=False`: raise `Refused`
-        if it is held."""
-        seconds = self.group.seconds(timeout)
-        return Lock(self.runtime.claims, name, ttl=ttl, timeout=seconds, wait=wait)
-
-    def election(self, name: str) -> Election:
-        """An election: `campaign`, `leader`, `observe`."""
-        return Election(self.runtime.claims, name)
-
-    @property
-    def group(self) -> Group:
-        return self.runtime.group
-
-    @property
-    def mesh(self) -> Mesh:
-        return self.runtime.mesh
-
-    @property
-    def driver(self) -> RaftDriver:
-        driver = self.runtime.driver
-        if driver is None:
-            raise UsageError(f"host {self.id!r} is still starting")
-        return driver
-
-    @property
-    def machine(self) -> Machine:
-        """The replicated state as this host has it, for local reads."""
-        return self.runtime.folder.state.machine
-
-    @property
-    def replicated(self) -> MachineState:
-        """The machine with its store and its snapshots."""
-        return self.runtime.folder.state
-
-    @property
-    def configuration(self) -> Configuration:
-        """The members, as this host knows them."""
-        return Configuration() if self._runtime is None else self._runtime.configuration
-
-    @property
-    def address(self) -> str:
-        """Where peers dial in, with the real port."""
-        runtime = self._runtime
-        return (None if runtime is None else runtime.mesh.address) or self._listen
-
-    @property
-    def leader(self) -> str | None:
-        """Who leads, as far as this host knows."""
-        return None if self._runtime is None else self._runtime.group.leader
 
     # --- how it is -------------------------------------------------------------------------------
 

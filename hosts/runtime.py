@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from quorate.core.clock import Scheduler, SystemClock, fresh_random
+from quorate.core.clock import Clock, Scheduler, SystemClock, fresh_random
 from quorate.core.errors import QuorateError
 from quorate.core.group.claims import Claims
 from quorate.core.group.digest_exchange import DIGEST, DigestExchange
@@ -29,6 +29,7 @@ from quorate.core.wire.frames import ProtocolError
 from quorate.core.wire.mesh import Mesh
 from quorate.hosts.config import Settings
 from quorate.hosts.folder import DataFolder
+from quorate.hosts.stores import STORE, Stores
 from quorate.hosts.wiring import PeerBook, RaftNet, RaftNews
 
 OnFatal = Callable[[BaseException], None]
@@ -59,7 +60,7 @@ class Runtime:
         """Notified when the leader or the members change."""
         self.driver: RaftDriver | None = None
         self._on_fatal = on_fatal
-        self._loop = loop
+        self.loop = self._loop = loop
         self._clock, self._rng = SystemClock(), fresh_random()
         self._quiet = False
         self.mesh = self._make_mesh(listen)
@@ -80,6 +81,11 @@ class Runtime:
         self._book = PeerBook(host_id, self.mesh, settings.peers, loop.call_later)
         me: Any = self
         self._news = RaftNews(me)
+        self.stores = Stores(me)
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
 
     # --- building --------------------------------------------------------------------------------
 
@@ -148,6 +154,7 @@ class Runtime:
             if self.mesh.is_up(peer):
                 self.driver.on_peer(peer, up=True)
         self.digests.start()
+        self.stores.start()
 
     # --- news of the parts -----------------------------------------------------------------------
 
@@ -158,11 +165,13 @@ class Runtime:
             self.keeper.on_applied(changes)
             self.leases.on_gone([lease for lease, ttl_ms, _ in changes if ttl_ms == 0])
         self.digests.on_applied(index)
+        self.stores.on_applied()
 
     def on_leader(self, leader: str | None, term: int) -> None:
         self.group.on_leader(leader, term)
         self.keeper.on_leader()
         self.leases.on_leader()
+        self.stores.on_leader(leader)
         self.changes.notify()
 
     def on_configuration(self, configuration: Configuration) -> None:
@@ -170,18 +179,23 @@ class Runtime:
         if configuration.members:
             self._book.follow(configuration)
         self._look_at_quorum()
+        self.stores.on_configuration(configuration)
         self.changes.notify()
 
     def on_snapshot_installed(self) -> None:
         self.digests.on_snapshot_installed()
         self.group.on_snapshot_installed()
         self.leases.on_snapshot_installed()
+        self.stores.on_applied()
 
     def on_fatal(self, error: BaseException) -> None:
         self._on_fatal(error)
 
     def _on_message(self, peer: str, message: dict[str, Any]) -> None:
         if self._quiet or self.driver is None or self.group.requests.on_message(peer, message):
+            return
+        if message.get("type") == STORE:
+            self.stores.on_message(peer, message)
             return
         if message.get("type") == DIGEST:
             if not self.digests.on_message(peer, message):
@@ -198,6 +212,7 @@ class Runtime:
         if not up:
             self.group.on_peer_down(peer)
         self._look_at_quorum()
+        self.stores.on_peer(peer, up=up)
 
     def _look_at_quorum(self) -> None:
         voters = self.configuration.voters
@@ -214,6 +229,7 @@ class Runtime:
         """Stop everything that acts by itself; with a failure, calls raise it from now on. Safe to
         call twice."""
         self._quiet = True
+        self.stores.be_quiet(failure)
         if failure is not None:
             self.group.break_off(failure)
         self.group.stop()
@@ -227,6 +243,7 @@ class Runtime:
     async def close(self, *, flush: bool) -> None:
         """Stop everything and close the folder; `flush`: make the state durable first."""
         await self.leases.stop()
+        await self.stores.close(flush=flush)
         self.be_quiet(None)
         await self.mesh.close()
         self.folder.close(flush=flush)
@@ -242,6 +259,7 @@ class Runtime:
             "claims": self.claims.statistics(),
             "digests": self.digests.statistics(),
             "wire": self.mesh.statistics(),
+            "stores": self.stores.statistics(),
         }
 
 

@@ -41,6 +41,14 @@ class Surroundings(NamedTuple):
     on_fatal: Callable[[BaseException], None]
 
 
+def _nobody(peer: str) -> None:
+    return None
+
+
+def _everything(partition: int) -> bool:
+    return True
+
+
 Listener = Callable[[str, str], None]
 """(store, key): the key's local state is another one."""
 
@@ -76,6 +84,10 @@ class Plane(ReplicaHooks):
         """Everything strong that was acknowledged by then (monotonic) is in this host's copy."""
         self.volatile: asyncio.Future[None] | None = None
         self.listeners: dict[str, list[Listener]] = {}
+        self.sync_needed: Callable[[str], None] = _nobody
+        """A peer's log lacks what is missing here: compare states with it."""
+        self.ready: Callable[[int], bool] = _everything
+        """Whether this host has all of a partition that it owns."""
         self.on_placement: list[Callable[[], None]] = []
         self._replica: StoreReplica | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -140,6 +152,10 @@ class Plane(ReplicaHooks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def close_door(self) -> None:
+        """No call begins any more; those that wait go on for now."""
+        self._stopped = True
+
     def end(self, error: QuorateError) -> None:
         """No call waits any longer."""
         self._stopped = True
@@ -175,14 +191,17 @@ class Plane(ReplicaHooks):
 
     def homes(self, partition: int, replicas: int) -> tuple[str, ...]:
         """The hosts that have all of a partition: its owners; while it moves those that had it
-        before."""
+        before. This host only while it is sure to have it."""
         if self.placement is None:
             return self.me
         now = self.placement.owners(partition, replicas)
         if self.placement.ring.before is None:
             return now
         then = self.placement.former(partition, replicas)
-        return tuple(host for host in now if host in then) or then
+        homes = tuple(host for host in now if host in then) or then
+        if self.host_id in now and self.host_id not in homes and self.ready(partition):
+            return (*homes, self.host_id)
+        return homes
 
     def nearest(self, hosts: Iterable[str]) -> list[str]:
         """Those of `hosts` that can be reached, the nearest first; without this one."""
@@ -203,6 +222,9 @@ class Plane(ReplicaHooks):
 
     def on_fresh(self) -> None:
         self.news.notify()
+
+    def on_gap(self, peer: str) -> None:
+        self.sync_needed(peer)
 
     def on_changed(self, store: str, key: str) -> None:
         listeners = self.listeners.get(store)
