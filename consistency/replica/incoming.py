@@ -47,6 +47,8 @@ class Incoming:
         """(group, peer, actor, upto) to be acknowledged when the group is synced."""
         self._told: dict[str, tuple[Any, int]] = {}
         self._done: list[tuple[int, Callable[[], None]]] = []
+        self._rescans: dict[str, int] = {}
+        """Peer -> the epoch by which it asked to be told everything again."""
         self._ticks = 0
         self._counts: dict[str, int] = dict.fromkeys(
             ("batches", "updates", "duplicates", "gaps", "unknown", "ahead", "malformed"), 0
@@ -300,8 +302,20 @@ class Incoming:
     def _on_rescan(self, peer: str, parts: dict[str, Any]) -> None:
         if type(parts["epoch"]) is not int:
             raise Malformed("an epoch must be a number")
-        self._replica.outgoing.start_rescan(peer, parts["epoch"])
-        self._replica.plan_pump()
+        self._rescans[peer] = parts["epoch"]
+        self.look_at_rescans()
+
+    def look_at_rescans(self) -> None:
+        """Whoever asked is told everything once this host itself makes updates by that ring: what
+        it made by an older one is then all in the log."""
+        replica = self._replica
+        epoch = 0 if replica.ring is None else replica.ring.epoch
+        for peer, asked in list(self._rescans.items()):
+            if epoch >= asked:
+                del self._rescans[peer]
+                replica.writer.close_batch()
+                replica.outgoing.start_rescan(peer, asked)
+        replica.plan_pump()
 
     # --- exchanges --------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """How an update or a state enters a key: own writes, pushed updates, states from an exchange.
 
-The law of this file: the one place where a key's state changes. A key that is not here begins with
-the collected cut as its context where this host holds the partition whole: everything up to the cut
-that is not here is dead (T40). Concurrent register writes go to the conflict feed; nothing is lost
-silently. Whoever calls has the log take the same update in the same turn.
+The law of this file: the one place where a key's state changes. Where this host holds a partition
+whole, everything up to the collected cut that is not here is dead (T40): a register that is not
+here begins with the cut as its context, a CRDT is joined as if it had seen it. Concurrent register
+writes go to the conflict feed; nothing is lost silently. Whoever calls has the log take the same
+update in the same turn.
 """
 
 from __future__ import annotations
@@ -62,12 +63,9 @@ class Joiner:
         """An empty register, not on the shelf yet."""
         return RegisterState([], self._floor(shelf, key))
 
-    def new_crdt(self, shelf: StoreShelf, key: str, kind: str) -> CrdtState:
+    def new_crdt(self, kind: str) -> CrdtState:
         """An empty CRDT, not on the shelf yet. Raises `UnknownType`."""
-        fresh = crdts.new(kind)
-        for actor, seq in self._floor(shelf, key).items():
-            fresh.context.add_interval(actor, 0, seq)
-        return CrdtState(fresh, 0)
+        return CrdtState(crdts.new(kind), 0)
 
     def changed(self, shelf: StoreShelf, key: str, state: KeyState, group: int) -> None:
         """The state of `key` is now this, by an update of commit group `group`."""
@@ -195,19 +193,20 @@ class Joiner:
 
     def _join_crdt(self, shelf: StoreShelf, key: str, other: CrdtState, group: int) -> bool:
         state = shelf.states.get(key) or shelf.load(key)
+        cut = self._floor(shelf, key)
         if state is None:
-            state = self.new_crdt(shelf, key, other.kind)
-            if not self.collected:
+            if not cut:
                 self.changed(shelf, key, other, group)
                 return True
-            state.merge(other.crdt, other.stamp)
-            if state.is_dead and state.covered_by(self.collected):
+            state = self.new_crdt(other.kind)
+            merge_above(state, other, cut)
+            if state.is_dead and state.covered_by(cut):
                 return False
             self.changed(shelf, key, state, group)
             return True
         if isinstance(state, RegisterState) or state.kind != other.kind:
             return self._two_types(shelf, key, state, other, group)
-        if not state.merge(other.crdt, other.stamp):
+        if not (merge_above(state, other, cut) if cut else state.merge(other.crdt, other.stamp)):
             return False
         self.changed(shelf, key, state, group)
         return True
@@ -225,6 +224,22 @@ class Joiner:
         theirs.digest = mine.digest
         self.changed(shelf, key, theirs, group)
         return True
+
+
+def merge_above(state: CrdtState, other: CrdtState, cut: Vector) -> bool:
+    """Join `other` as if everything up to `cut` had been seen: what it has below that is not here
+    is dead. The cut itself does not stay in the context, because every host has another one; what
+    `other` had seen does, so that its host learns what is dead."""
+    context = state.crdt.context
+    before = dict(context.spans)
+    if any(spans[0] < cut.get(actor, 0) for actor, spans in other.crdt.context.spans.items()):
+        for actor, seq in cut.items():
+            context.add_interval(actor, 0, seq)
+        changed = state.merge(other.crdt, other.stamp)
+        context.spans = dict(before)
+        context.join(other.crdt.context)
+        return changed or context.spans != before
+    return state.merge(other.crdt, other.stamp)
 
 
 def lost_entries(state: KeyState) -> list[RegisterEntry]:

@@ -213,10 +213,12 @@ class Outgoing:
     # --- telling everything again -----------------------------------------------------------------
 
     def start_rescan(self, host: str, epoch: int) -> None:
-        """A new owner asks for everything that is kept, whatever it acknowledged before."""
-        own = self._log.own
-        first, last = (own[0].position, own[-1].position) if own else (1, 0)
-        self.peer(host).rescan = (epoch, first, last)
+        """A new owner asks for everything that is kept, whatever it acknowledged before. Asked
+        again while it is being told, the first request goes on."""
+        peer, own = self.peer(host), self._log.own
+        if peer.rescan is None or peer.rescan[0] != epoch:
+            first, last = (own[0].position, own[-1].position) if own else (1, 0)
+            peer.rescan = (epoch, first, last)
 
     def pump_rescans(self, synced_position: int) -> bool:
         """One portion to every peer that asked; True while there is more to tell."""

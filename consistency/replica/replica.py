@@ -65,7 +65,7 @@ class StoreReplica(ReplicaCore):
         if self.territory.take(ring):
             self._look_at_ring()
             self.incoming.tell(now=True)
-            self.plan_pump()
+            self.incoming.look_at_rescans()
 
     def on_members(self, hosts: list[str]) -> None:
         """Who may make updates: freshness is measured against all of them."""
@@ -195,6 +195,10 @@ class StoreReplica(ReplicaCore):
     @whole.setter
     def whole(self, whole: Callable[[int], bool]) -> None:
         self.joiner.whole = whole
+
+    def unpushed(self, host: str) -> int:
+        """Bytes of own updates that a host's disk does not have yet, as far as is known."""
+        return self.outgoing.lacking(host) + self.writer.unsynced_bytes
 
     def settle(self) -> None:
         """Bring the trees in step with memory."""

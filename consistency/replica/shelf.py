@@ -99,15 +99,14 @@ class StoreShelf:
             if state is None:
                 continue
             row_key = self.row_key(key)
-            body = codec.dumps(state.wire())
-            digest = key_digest(row_key[4:], body)
+            digest = key_digest(row_key[4:], codec.dumps(state.essence()))
             if digest != state.digest:
                 bucket = int.from_bytes(row_key[2:4], "big")
                 if state.digest is not None:
                     tree.toggle(bucket, state.digest)
                 tree.toggle(bucket, digest)
                 state.digest = digest
-                disk.put(KEYS, row_key, digest.to_bytes(8, "big") + body)
+            disk.put(KEYS, row_key, digest.to_bytes(8, "big") + codec.dumps(state.wire()))
             if is_collectable(state) != (key in self.candidates):
                 self._mark(key, row_key)
 

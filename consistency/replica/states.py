@@ -109,11 +109,15 @@ class RegisterState:
 
     def wire(self) -> list[Any]:
         """Canonical: equal states give equal bytes."""
-        entries = [
+        return [REGISTER, self.essence(), flat(self.context)]
+
+    def essence(self) -> list[Any]:
+        """What replicas with the same updates have in common: the entries. Contexts may differ by
+        what was collected when."""
+        return [
             [e.actor, e.seq, e.stamp, e.value, None if e.deps is None else flat(e.deps)]
             for e in sorted(self.entries)
         ]
-        return [REGISTER, entries, flat(self.context)]
 
 
 class CrdtState:
@@ -149,6 +153,10 @@ class CrdtState:
 
     def wire(self) -> list[Any]:
         return [self.crdt.kind, self.stamp, self.crdt.wire()]
+
+    def essence(self) -> list[Any]:
+        """What replicas with the same updates have in common: everything."""
+        return self.wire()
 
 
 KeyState = RegisterState | CrdtState

@@ -152,7 +152,7 @@ class Writer:
         shelf = self._store(store)
         state = shelf.states.get(key) or shelf.load(key)
         if state is None:
-            state = self._joiner.new_crdt(shelf, key, kind)
+            state = self._joiner.new_crdt(kind)
         if isinstance(state, RegisterState) or state.kind != kind:
             raise WrongType(f"store {store!r}, key {key!r} is a {state.kind}, not a {kind}")
         crdt = state.crdt
