@@ -20,6 +20,7 @@ from quorate.consistency.merkle.steps import (
     LOWER_LEVEL,
     STATES_BYTES_MAX,
     Round,
+    durable,
     exported,
 )
 from quorate.consistency.merkle.tree import (
@@ -57,6 +58,8 @@ class Answering:
             reply(self._list(request))
         elif what == "pull":
             reply(self._pull(request))
+        elif what == "sync":
+            durable(self._data, lambda: reply({}))
         elif what == "push":
             self._push(peer, request, reply)
         else:

@@ -16,6 +16,7 @@ is {'type': 'st', 'k': 'ae', 's': session, 'n': number, 'o': what, ...}; its ans
         -> states, next (bucket, 65536: all done), after, left
     push   store, states [[key, bytes]], gone [key], cut {actor: seq}
         -> gone [key], cut {actor: seq}, or failed (text)
+    sync -> nothing more, when all that was in memory is on the disk
     any of them -> busy (true): ask again later
 """
 

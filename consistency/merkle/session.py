@@ -16,6 +16,7 @@ from typing import NamedTuple
 from quorate.consistency.merkle import messages
 from quorate.consistency.merkle.ports import Message, Send
 from quorate.consistency.merkle.steps import Round, Step
+from quorate.consistency.merkle.transfer import SyncStep
 from quorate.core.clock import Clock, Scheduler, Timer
 from quorate.core.errors import UsageError
 
@@ -117,6 +118,7 @@ class Session:
         self._flights: dict[int, _Flight] = {}
         self._using = 0
         self._requests = 0
+        self._synced = False
         self._paced: Timer | None = None
         self._deadline: Timer | None = None
         self._began_at = clock.monotonic()
@@ -161,8 +163,17 @@ class Session:
                 request = messages.message(self.number, self._requests, step.what, body)
                 self._flights[self._requests] = flight = _Flight(step, request)
                 self._launch(self._requests, flight)
-        if not self._flights and not self._using:
+        if not self._flights and not self._using and not self.ended:
+            self._last()
+
+    def _last(self) -> None:
+        """Nothing is left to compare: one last word about the disks, then the end."""
+        if self._synced or not self._requests:
             self.end()
+        else:
+            self._synced = True
+            self._waiting.append(SyncStep())
+            self._pump()
 
     def _on_paced(self) -> None:
         self._paced = None

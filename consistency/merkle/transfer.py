@@ -22,6 +22,7 @@ from quorate.consistency.merkle.steps import (
     Round,
     Step,
     Stop,
+    durable,
     exported,
 )
 from quorate.consistency.merkle.tree import BUCKETS, pack
@@ -195,6 +196,19 @@ class GoneStep:
             return
         whole.keys_gone += len(self._keys)
         then([])
+
+
+class SyncStep:
+    """The last step: what was found equal is in memory on both sides, and must be on both disks
+    before anybody lets go of it."""
+
+    what = "sync"
+
+    def request(self, whole: Round) -> tuple[dict[str, Any] | None, Step | None]:
+        return {}, None
+
+    def on_answer(self, whole: Round, answer: Message, then: Next, stop: Stop) -> None:
+        durable(whole.data, lambda: then([]))
 
 
 def _absorb(

@@ -10,7 +10,7 @@ import pytest
 
 from quorate.consistency.merkle.answering import Answering
 from quorate.consistency.merkle.exchange import ExchangeConfig
-from quorate.consistency.merkle.transfer import GoneStep
+from quorate.consistency.merkle.transfer import GoneStep, SyncStep
 from quorate.consistency.merkle.tree import BucketTree
 from quorate.core.errors import UsageError
 from tests.merkle.world import Pair, SmallReplica
@@ -228,6 +228,25 @@ def test_malformed_answers_end_the_exchange(change: dict[str, Any]) -> None:
     report = pair.sync()
     assert refused and not report.complete and "malformed" in report.why
     assert pair.exchanges["a"].statistics()["malformed"] == 1
+
+
+def equal_means_durable(pair: Pair) -> bool:
+    """The other side has everything in memory already, and its disk is slow: an exchange that says
+    complete says that the disk has it."""
+    pair.fill(100)
+    synced: list[float] = []
+
+    def barrier(done: Any) -> None:
+        pair.queue.after(0.7, lambda: (synced.append(pair.queue.now), done()))
+
+    pair.b.barrier = barrier  # pyright: ignore[reportAttributeAccessIssue]
+    return pair.sync().complete and bool(synced)
+
+
+def test_complete_means_on_both_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert equal_means_durable(Pair())
+    monkeypatch.setattr(SyncStep, "request", lambda step, whole: (None, None))
+    assert not equal_means_durable(Pair())
 
 
 # --- planted faults -------------------------------------------------------------------------------
