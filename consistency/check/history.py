@@ -54,7 +54,7 @@ class Event:
     it."""
     shown: Versions | None = None
     """Of a read: the dots its answer depends on, when that is less than all it has seen, as when a
-    concurrent write lost. Later reads of the session owe this (`RelevantWrites` of Terry et al.)."""
+    concurrent write lost. Later reads of the session owe this (Terry's `RelevantWrites`)."""
     level: str | None = None
     session: str | None = None
     host: str | None = None

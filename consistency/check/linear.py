@@ -22,6 +22,7 @@ from quorate.consistency.check.verdict import Anomaly, Verdict, judged
 from quorate.consistency.check.wgl import STEPS_MAX, Search, search
 
 ROUNDS_MAX = 3
+LYING_TRIES_MAX = 200
 SHRINK_STEPS_MAX = 200_000
 """Of one try; a try that needs more counts as not failing."""
 
@@ -79,7 +80,24 @@ def _judge_part(model: Model, name: str, operations: list[Operation], so_far: _J
             f"{name}: not decided within {found.steps} steps: allow more, or record fewer "
             f"operations and fewer concurrent processes on one key"
         )
+    if witnessed.anomalies and found.linearizable and so_far.example is None:
+        so_far.example = _lying(model, operations)
     so_far.anomalies += witnessed.anomalies
+
+
+def _lying(model: Model, operations: Sequence[Operation]) -> list[Operation]:
+    """As few operations as can be answered as they were, yet not in the order of their indices."""
+
+    def fails(kept: Sequence[Operation]) -> bool:
+        compiled = model.compile(kept)
+        if witness.check(compiled, SHRINK_STEPS_MAX).word != "wrong":
+            return False
+        found = search(compiled.calls(), compiled.initial, compiled.step, SHRINK_STEPS_MAX)
+        return found.linearizable is True
+
+    if not fails(operations):
+        return list(operations)
+    return shrink.minimise(operations, fails, shrink.Tries(LYING_TRIES_MAX))
 
 
 def _refuted(name: str, compiled: Compiled, found: Search, example: Sequence[Operation]) -> Anomaly:

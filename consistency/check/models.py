@@ -5,7 +5,7 @@ The law of this file: a table; to add a model, add a line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from quorate.consistency.check import (
@@ -15,9 +15,10 @@ from quorate.consistency.check import (
     linear,
     locks,
     session,
+    shrink,
     staleness,
 )
-from quorate.consistency.check.history import History
+from quorate.consistency.check.history import History, Operation
 from quorate.consistency.check.kv import KeyValue
 from quorate.consistency.check.register import Register
 from quorate.consistency.check.verdict import Verdict
@@ -37,6 +38,8 @@ class Options:
     remove_wins: bool = False
 
 
+SHRUNK_OPERATIONS_MAX = 2_000
+TRIES_MAX = 200
 Judge = Callable[[History, Options], Verdict]
 
 MODELS: dict[str, tuple[str, Judge]] = {
@@ -89,4 +92,23 @@ def check(model: str, history: History, options: Options | None = None) -> Verdi
     exist, `MalformedHistory` for operations the model does not know."""
     if model not in MODELS:
         raise UsageError(f"there is no model {model!r}: choose one of {', '.join(MODELS)}")
-    return MODELS[model][1](history, options or Options())
+    judge, told = MODELS[model][1], options or Options()
+    verdict = judge(history, told)
+    if verdict.verdict == "broken":
+        verdict.counterexample = _shown(judge, told, history, verdict)
+    return verdict
+
+
+def _shown(judge: Judge, options: Options, history: History, verdict: Verdict) -> History | None:
+    """A counterexample that is refuted by itself, for the same reason: the one the judge gave, or
+    what is left of the whole history without all that is not needed."""
+    kind, example = verdict.anomalies[0].kind, verdict.counterexample
+
+    def fails(operations: Sequence[Operation]) -> bool:
+        return kind in judge(history.only(operations), options).kinds
+
+    if example is not None and fails(example.operations):
+        return example
+    if len(history.operations) > SHRUNK_OPERATIONS_MAX or not fails(history.operations):
+        return example
+    return history.only(shrink.minimise(history.operations, fails, shrink.Tries(TRIES_MAX)))

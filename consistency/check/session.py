@@ -8,10 +8,10 @@ Data", 1994. Within a session, and on whatever host:
     monotonic-writes     who sees a write of the session sees what the session wrote before it
     writes-follow-reads  who sees a write of the session sees what the session had read before it
 
-A session takes over the duties of every write it sees, so the last two hold across keys too. What
-a read owes to later ones is what it has seen, or, if it was recorded, what its answer `shown` depends
-on. Only operations with a session count, and only at the levels that promise this. What reads have seen is
-told by `seen.py`.
+A session takes over the duties of every write it sees, so the last two hold across keys too. What a
+read owes to later ones is what it has seen, or, where it was recorded, what its answer depends on
+(`shown`). Only operations with a session count, and only at the levels that promise this. What
+reads have seen is told by `seen.py`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from quorate.consistency.check.timeline import describe
 from quorate.consistency.check.values import show
 from quorate.consistency.check.verdict import Anomaly
 
-READ, WRITE, SWAP = 0, 1, 2
+READ, WRITE, SWAP, KEPT = 0, 1, 2, 3
 """As in `register`."""
 
 
@@ -67,7 +67,9 @@ def check(
     for op, (what, value, new) in zip(operations, codes, strict=True):
         if what in (READ, SWAP):
             observed.append((op, value))
-        if what != READ:
+        if what == KEPT:
+            conclusive = False
+        elif what != READ:
             conclusive = conclusive and what == WRITE
             output = value if what == WRITE else new
             if output in written:

@@ -1,0 +1,180 @@
+"""Small histories of registers and key-value stores whose verdicts are known.
+
+The law of this file: data. Bars in comments show who overlaps whom.
+"""
+
+from __future__ import annotations
+
+from tests.check.tell import (
+    broken,
+    cas,
+    did,
+    failed,
+    held,
+    kv_txn,
+    lost,
+    read,
+    unknown,
+    write,
+)
+
+HW = "Herlihy & Wing, Linearizability, 1990"
+LAMPORT = "Lamport, On Interprocess Communication, 1986"
+JEPSEN = "Jepsen: etcd and Consul, 2014"
+KNOSSOS = "Knossos, cas-register examples"
+BERENSON = "Berenson et al., A Critique of ANSI SQL Isolation Levels, 1995"
+OURS = "ours"
+
+# fmt: off
+REGISTERS = [
+    held("register", "one after the other", HW, write("a", 0, 1, 1), read("b", 2, 3, 1)),
+    held("register", "a read beside a write sees the old", HW, write("a", 0, 1, 1),
+         write("a", 2, 9, 2), read("b", 3, 4, 1)),
+    held("register", "a read beside a write sees the new", HW, write("a", 0, 1, 1),
+         write("a", 2, 9, 2), read("b", 3, 4, 2)),
+    held("register", "two writes side by side, either order", HW, write("a", 0, 9, 1),
+         write("b", 1, 8, 2), read("c", 10, 11, 1)),
+    held("register", "each key alone (locality)", HW, write("a", 0, 9, 1, key="x"),
+         write("b", 1, 8, 2, key="y"), read("a", 10, 11, 2, key="y"),
+         read("b", 12, 13, 1, key="x")),
+    broken("register", "stale-read", "new, then old, beside one write", LAMPORT,
+           write("a", 0, 1, 1), write("a", 2, 9, 2), read("b", 3, 4, 2), read("b", 5, 6, 1)),
+    broken("register", "stale-read", "new, then old, by two readers", LAMPORT, write("a", 0, 1, 1),
+           write("a", 2, 9, 2), read("b", 3, 4, 2), read("c", 5, 6, 1)),
+    broken("register", "stale-read", "a follower answers with what was", JEPSEN,
+           write("a", 0, 1, 1), write("a", 2, 3, 2), read("b", 4, 5, 1)),
+    broken("register", "stale-read", "a deposed leader answers with what was", JEPSEN,
+           write("a", 0, 1, 1), read("b", 2, 3, 1), write("c", 4, 5, 2), read("c", 6, 7, 2),
+           read("b", 8, 9, 1)),
+    broken("register", "stale-read", "nothing is there after a write", OURS, write("a", 0, 1, 1),
+           read("b", 2, 3, None)),
+    broken("register", "phantom-value", "a value nobody wrote", OURS, write("a", 0, 1, 1),
+           read("b", 2, 3, 7)),
+    broken("register", "phantom-value", "a failed write is seen", JEPSEN,
+           failed("a", 0, 1, "write", 1), read("b", 2, 3, 1)),
+    broken("register", "read-from-the-future", "a read before its write", OURS, read("b", 0, 1, 5),
+           write("a", 2, 3, 5)),
+    broken("register", "phantom-value", "true is not 1", OURS, write("a", 0, 1, 1),
+           read("b", 2, 3, True)),
+    broken("register", "not-linearizable", "old value between equal ones", OURS,
+           write("a", 0, 1, 1), write("a", 2, 3, 2), write("a", 4, 5, 1), read("b", 6, 7, 2)),
+    held("register", "an unknown write is seen later", JEPSEN, write("a", 0, 1, 1),
+         lost("b", 2, "write", 2), read("c", 3, 4, 1), read("c", 5, 6, 2)),
+    held("register", "an unknown write is never seen", JEPSEN, write("a", 0, 1, 1),
+         lost("b", 2, "write", 2), read("c", 3, 4, 1), read("c", 5, 6, 1)),
+    broken("register", "stale-read", "an unknown write is seen and gone", JEPSEN,
+           write("a", 0, 1, 1), lost("b", 2, "write", 2), read("c", 3, 4, 2), read("c", 5, 6, 1)),
+    broken("register", "read-from-the-future", "an unknown write is seen before it began", OURS,
+           read("c", 0, 1, 2), lost("b", 2, "write", 2)),
+    held("register", "an unknown read says nothing", OURS, write("a", 0, 1, 1),
+         lost("b", 2, "read"), read("c", 3, 4, 1)),
+    held("register", "cas from hand to hand", KNOSSOS, write("a", 0, 1, 0),
+         cas("b", 2, 9, 1, 2, True), cas("c", 3, 8, 0, 1, True), read("a", 10, 11, 2)),
+    held("register", "a cas that lost says so", KNOSSOS, write("a", 0, 1, 0),
+         cas("b", 2, 5, 0, 1, True), cas("c", 3, 6, 0, 2, False), read("a", 7, 8, 1)),
+    broken("register", "not-linearizable", "two cas from one value both win", KNOSSOS,
+           write("a", 0, 1, 0), cas("b", 2, 5, 0, 1, True), cas("c", 3, 6, 0, 2, True)),
+    broken("register", "not-linearizable", "a cas fails though nothing was in its way", KNOSSOS,
+           write("a", 0, 1, 0), cas("b", 2, 3, 0, 1, False), read("a", 4, 5, 0)),
+    broken("register", "stale-read", "a cas swaps what had been replaced", KNOSSOS,
+           write("a", 0, 1, 0), write("a", 2, 3, 1), cas("b", 4, 5, 0, 2, True)),
+    held("register", "an unknown cas makes room for another", KNOSSOS, write("a", 0, 1, 0),
+         lost("b", 2, "cas", [0, 1]), cas("c", 3, 4, 1, 2, True), read("a", 5, 6, 2)),
+    held("register", "an unknown write explains a refused cas", OURS, write("a", 0, 1, 0),
+         lost("b", 2, "write", 9), cas("c", 3, 4, 0, 2, False)),
+    broken("register", "stale-read", "both halves of a split accept writes", OURS,
+           write("a", 0, 1, 1), write("b", 0.5, 1.5, 2), read("a", 2, 3, 1), read("b", 2.5, 3.5, 2),
+           read("a", 4, 5, 1)),
+    unknown("register", "nothing happened", OURS),
+    unknown("register", "the budget ran out", OURS,
+            *[write(f"p{i}", i / 100, 9, i % 3) for i in range(12)],
+            *[read(f"q{i}", 1 + i / 100, 9, i * 2 % 3) for i in range(12)],
+            cas("r", 10, 11, 7, 8, True), steps_max=50),
+]
+# fmt: on
+
+# fmt: off
+WITNESSED = [
+    held("register", "the indices explain all", OURS, write("a", 0, 1, 1, witness=(1, 10)),
+         write("b", 0.5, 3, 2, witness=(1, 11)), read("c", 2, 4, 2, witness=(1, 11))),
+    held("register", "an unknown write floats between indices", OURS,
+         write("a", 0, 1, 1, witness=(1, 10)), lost("b", 0.5, "write", 2),
+         read("c", 2, 3, 2, witness=(1, 11)), write("a", 4, 5, 3, witness=(2, 12))),
+    held("register", "two writes of one entry, told apart by their place", OURS,
+         write("a", 0, 5, 1, witness=(1, 10, 1)), write("b", 1, 4, 2, witness=(1, 10, 0)),
+         read("c", 6, 7, 1, witness=(1, 10))),
+    held("register", "two writes of one entry, not told apart", OURS,
+         write("a", 0, 5, 1, witness=(1, 10)), write("b", 1, 4, 2, witness=(1, 10)),
+         read("c", 6, 7, 1, witness=(1, 10))),
+    broken("register", "wrong-witness", "indices against real time, answers fine", OURS,
+           write("a", 0, 1, 1, witness=(1, 11)), write("b", 2, 3, 2, witness=(1, 10)),
+           read("c", 4, 5, 2, witness=(1, 12))),
+    broken("register", "wrong-witness", "the index of a read lies", OURS,
+           write("a", 0, 9, 1, witness=(1, 10)), write("b", 0.5, 8, 2, witness=(1, 11)),
+           read("c", 1, 7, 2, witness=(1, 10))),
+    broken("register", "wrong-witness", "a later term at an earlier index", OURS,
+           write("a", 0, 1, 1, witness=(3, 10)), write("b", 2, 3, 2, witness=(2, 11)),
+           read("c", 4, 5, 2, witness=(3, 12))),
+    broken("register", "stale-read wrong-witness", "stale, whatever the indices say", OURS,
+           write("a", 0, 1, 1, witness=(1, 10)), write("b", 2, 3, 2, witness=(1, 11)),
+           read("c", 4, 5, 1, witness=(1, 10))),
+]
+# fmt: on
+
+PUT_X1 = did("a", 0, 1, "put", 1)
+
+# fmt: off
+KEY_VALUES = [
+    held("kv", "put, get, delete, get", OURS, PUT_X1, did("b", 2, 3, "get", None, 1),
+         did("a", 4, 5, "delete", None, True), did("b", 6, 7, "get", None, None)),
+    held("kv", "versions count writes and begin anew", OURS, did("a", 0, 1, "put", 1, 1),
+         did("a", 2, 3, "put", 2, 2), did("a", 4, 5, "delete"), did("a", 6, 7, "put", 3, 1)),
+    broken("kv", "not-linearizable", "a version is skipped", OURS, did("a", 0, 1, "put", 1, 1),
+           did("a", 2, 3, "put", 2, 3)),
+    broken("kv", "not-linearizable", "a deleted key is read", OURS, PUT_X1,
+           did("a", 2, 3, "delete", None, True), did("b", 4, 5, "get", None, 1)),
+    broken("kv", "not-linearizable", "delete says there was nothing", OURS, PUT_X1,
+           did("a", 2, 3, "delete", None, False)),
+    broken("kv", "phantom-value", "a value nobody put", OURS, PUT_X1,
+           did("b", 2, 3, "get", None, 9)),
+    broken("kv", "not-linearizable", "two create the same key", OURS,
+           kv_txn("a", 0, 5, [["x", "exists", "=", False]], [["put", "x", 1]], True, [None]),
+           kv_txn("b", 1, 4, [["x", "exists", "=", False]], [["put", "x", 2]], True, [None])),
+    held("kv", "one creates, the other sees it", OURS,
+         kv_txn("a", 0, 5, [["x", "exists", "=", False]], [["put", "x", 1]], True, [None]),
+         kv_txn("b", 1, 4, [["x", "version", "=", 0]], [["put", "x", 2]], False, [1],
+                [["get", "x"]])),
+    held("kv", "a transfer is seen whole", "Jepsen, bank",
+         kv_txn("a", 0, 1, [], [["put", "x", 10], ["put", "y", 0]], True, [None, None]),
+         kv_txn("a", 2, 6, [["x", "value", "=", 10]], [["put", "x", 5], ["put", "y", 5]], True,
+                [None, None]),
+         kv_txn("b", 3, 5, [], [["get", "x"], ["get", "y"]], True, [5, 5])),
+    broken("kv", "not-linearizable", "half a transfer is seen (A5A read skew)", BERENSON,
+           kv_txn("a", 0, 1, [], [["put", "x", 10], ["put", "y", 0]], True, [None, None]),
+           kv_txn("a", 2, 6, [["x", "value", "=", 10]], [["put", "x", 5], ["put", "y", 5]], True,
+                  [None, None]),
+           kv_txn("b", 3, 5, [], [["get", "x"], ["get", "y"]], True, [5, 0])),
+    broken("kv", "not-linearizable", "each checks what the other writes (A5B write skew)", BERENSON,
+           kv_txn("a", 0, 1, [], [["put", "x", 1], ["put", "y", 1]], True, [None, None]),
+           kv_txn("a", 2, 6, [["y", "value", "=", 1]], [["put", "x", 0]], True, [None]),
+           kv_txn("b", 3, 5, [["x", "value", "=", 1]], [["put", "y", 0]], True, [None])),
+    broken("kv", "not-linearizable", "an unknown transaction is seen in half", OURS,
+           lost("a", 0, "txn", {"then": [["put", "x", 1], ["put", "y", 1]]}),
+           kv_txn("b", 1, 2, [], [["get", "x"], ["get", "y"]], True, [1, None])),
+    held("kv", "an unknown transaction is seen whole, late", OURS,
+         lost("a", 0, "txn", {"then": [["put", "x", 1], ["put", "y", 1]]}),
+         kv_txn("b", 1, 2, [], [["get", "x"], ["get", "y"]], True, [None, None]),
+         kv_txn("b", 3, 4, [], [["get", "x"], ["get", "y"]], True, [1, 1])),
+    broken("kv", "not-linearizable", "an update is lost (P4)", BERENSON, PUT_X1,
+           cas("a", 2, 6, 1, 2, True), cas("b", 3, 5, 1, 3, True)),
+    held("kv", "a read in a transaction sees its own writes", OURS,
+         kv_txn("a", 0, 1, [], [["put", "x", 4], ["get", "x"], ["delete", "x"], ["get", "x"]], True,
+                [1, 4, True, None])),
+    held("kv", "the order of an index proves a transaction", OURS,
+         did("a", 0, 1, "put", 1, key="x", witness=(1, 5)),
+         did("b", 0.5, 2, "put", 2, key="x", witness=(1, 4)),
+         did("c", 3, 4, "get", None, 1, key="x", witness=(1, 5))),
+]
+# fmt: on
+
+CASES = [*REGISTERS, *WITNESSED, *KEY_VALUES]
