@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from chaos.sim.events import EventQueue, Life
+from quorate.chaos.sim.events import EventQueue, Life
 from quorate.consistency.merkle.exchange import Exchange, ExchangeConfig, Report
 from quorate.consistency.merkle.ports import Absorbed
 from quorate.consistency.merkle.tree import BucketTree, key_digest

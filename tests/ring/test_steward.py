@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos.sim.events import EventQueue, Life
+from quorate.chaos.sim.events import EventQueue, Life
 from quorate.consistency.ring.placement import Ring
 from quorate.consistency.ring.ports import HostReport
 from quorate.consistency.ring.steward import RingSteward, StewardConfig, View, decide

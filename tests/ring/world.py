@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from chaos.sim.events import EventQueue, Life
+from quorate.chaos.sim.events import EventQueue, Life
 from quorate.consistency.merkle.exchange import Exchange, ExchangeConfig
 from quorate.consistency.ring.mover import Mover, MoverConfig, MoverHooks
 from quorate.consistency.ring.placement import Placement, Ring, partition_of, point
