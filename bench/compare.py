@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate.bench.report import Row, number, table
+from quorate.bench.tables import Row, number, table
 from quorate.bench.targets import verdicts
 
 SAME = ("cpu", "cores", "kernel", "python", "filesystem", "libraries")

@@ -24,6 +24,11 @@ class Plan:
     log_entries: int
     behind_bytes: int
     idle_s: float
+    lag_per_s: int
+    repair_keys: int
+    repair_differing: int
+    heals: int
+    cut_s: float
 
     def changed(self, *, seconds: float | None, repetitions: int | None) -> Plan:
         """This plan with what the command line says instead."""
@@ -31,6 +36,7 @@ class Plan:
         if seconds is not None:
             plan = replace(plan, mode="custom", seconds=seconds, idle_s=min(plan.idle_s, seconds))
             plan = replace(plan, warmup_s=min(plan.warmup_s, seconds))
+            plan = replace(plan, cut_s=min(plan.cut_s, max(1.0, 2 * seconds)))
         if repetitions is not None:
             plan = replace(plan, mode="custom", repetitions=repetitions)
         return plan
@@ -47,6 +53,11 @@ FULL = Plan(
     log_entries=1_000_000,
     behind_bytes=1_000_000_000,
     idle_s=20.0,
+    lag_per_s=20_000,
+    repair_keys=1_000_000,
+    repair_differing=1_000,
+    heals=5,
+    cut_s=7.0,
 )
 QUICK = Plan(
     mode="quick",
@@ -59,4 +70,9 @@ QUICK = Plan(
     log_entries=100_000,
     behind_bytes=64_000_000,
     idle_s=5.0,
+    lag_per_s=2_000,
+    repair_keys=20_000,
+    repair_differing=200,
+    heals=1,
+    cut_s=7.0,
 )

@@ -7,44 +7,15 @@ figures carry the word beside them. Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from quorate.bench.figures import spread_percent
+from quorate.bench.store_report import store_report
+from quorate.bench.tables import Row, number, small, table
 from quorate.bench.targets import OURS, verdicts
 
-Row = Sequence[str]
 LOAD_QUIET_RATIO = 0.25
 """The load average per core up to which a machine counts as idle."""
-
-
-def table(head: Row, rows: Iterable[Row]) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right."""
-    body = [list(row) for row in rows]
-    widths = [max(len(row[n]) for row in [list(head), *body]) for n in range(len(head))]
-
-    def line(row: Row) -> str:
-        cells = [
-            row[0].ljust(widths[0]),
-            *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
-        ]
-        return "  ".join(cells).rstrip()
-
-    return [line(head), "  ".join("-" * width for width in widths), *map(line, body)]
-
-
-def number(value: float | None, digits: int = 0) -> str:
-    """A number for people; a dash for none."""
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:,.{digits}f}"
-
-
-def small(value: float) -> str:
-    """Three significant digits, for milliseconds and the like."""
-    if math.isnan(value):
-        return "-"
-    return number(value, 2 if value < 10 else 1 if value < 100 else 0)
 
 
 def report(result: dict[str, Any]) -> str:
@@ -60,6 +31,7 @@ def report(result: dict[str, Any]) -> str:
     if "idle" in found:
         lines += ["Idle host, the worst of three", "", *_idle(found["idle"]), ""]
     lines += _singles(found)
+    lines += store_report(found)
     for question, text in result["failed"].items():
         lines += [f"FAILED {question}: {text}", ""]
     if result["interrupted"]:

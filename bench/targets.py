@@ -80,6 +80,18 @@ def idle_figure(figure: str) -> Callable[[Results], float]:
     return measure
 
 
+def level_figure(case: str) -> Callable[[Results], float]:
+    """Operations a second of one of our cases."""
+
+    def measure(results: Results) -> float:
+        for row in results.get("levels", {}).get("rows", ()):
+            if (row["system"], row["case"]) == (OURS, case):
+                return float(row["ops_per_s"])
+        return math.nan
+
+    return measure
+
+
 TARGETS: tuple[Target, ...] = (
     Target(
         "writes, 1 024 in flight on the leader",
@@ -173,7 +185,51 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("idle host, processor", "at most", 1.0, "%", idle_figure("cpu_percent_max")),
     Target("idle host, resident memory", "at most", 80, "MB", idle_figure("rss_mb_max")),
+    Target("local reads, all hosts", "at least", 250_000, "/s", level_figure("local reads")),
+    Target("session reads, all hosts", "at least", 100_000, "/s", level_figure("session reads")),
+    Target(
+        "durable eventual writes, 1 024 in flight over all hosts",
+        "at least",
+        40_000,
+        "/s",
+        level_figure("eventual writes"),
+    ),
+    Target(
+        "CRDT increments, 1 024 in flight over all hosts",
+        "at least",
+        40_000,
+        "/s",
+        level_figure("CRDT increments"),
+    ),
+    Target(
+        "lag at 20 000 eventual writes/s, p99",
+        "at most",
+        50,
+        "ms",
+        lambda results: _if_at_least(results, "lag", "acknowledged_per_s", 19_000, "lag_p99_ms"),
+    ),
+    Target(
+        "repair of 1 000 of 1 000 000 keys",
+        "at most",
+        3,
+        "s",
+        lambda results: _if_at_least(results, "repair", "keys", 1e6, "took_s"),
+    ),
+    Target(
+        "bytes sent by that repair",
+        "at most",
+        1.0,
+        "MB",
+        lambda results: _if_at_least(results, "repair", "keys", 1e6, "bytes_sent") / 1e6,
+    ),
+    Target("the same everywhere after a heal, worst", "at most", 2, "s", found("heal", "s", "max")),
 )
+
+
+def _if_at_least(results: Results, question: str, size: str, at_least: float, figure: str) -> float:
+    """A figure of a run that was large enough to answer."""
+    whole = found(question, size)(results) >= at_least
+    return found(question, figure)(results) if whole else math.nan
 
 
 def _if_a_million(results: Results, figure: str) -> float:

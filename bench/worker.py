@@ -140,23 +140,24 @@ class Worker:
         return json.loads(json.dumps(self.host.statistics(), default=str))
 
 
-async def serve(settings: dict[str, Any]) -> None:
+async def serve(settings: dict[str, Any], kind: type[Worker]) -> None:
     """One host, until the harness says stop or goes away."""
     began = time.monotonic_ns()
     host = quorate.Host(settings.pop("id"), data=settings.pop("data"), **settings)
     async with host:
         hello = {"began_ns": began, "listening_ns": time.monotonic_ns(), "address": host.address}
-        await obey(Worker(host).handlers(), hello)
+        await obey(kind(host).handlers(), hello)
 
 
-def main() -> None:
+def run_worker(kind: type[Worker]) -> None:
+    """The process: its settings are its one argument."""
     runner: Callable[[Any], Any] = asyncio.run
     with contextlib.suppress(ImportError):
         import uvloop
 
         runner = uvloop.run
-    runner(serve(json.loads(sys.argv[1])))
+    runner(serve(json.loads(sys.argv[1]), kind))
 
 
 if __name__ == "__main__":
-    main()
+    run_worker(Worker)

@@ -17,6 +17,8 @@ from typing import Any
 from quorate.bench.machine import disk
 from quorate.bench.plan import Plan
 from quorate.bench.systems import RaftGroup, System
+from quorate.bench.systems.base import HOSTS
+from quorate.bench.systems.store_group import StoreGroup
 
 SYNC_PROBE_S = 0.2
 
@@ -67,6 +69,20 @@ class Context:
         async with self.running(RaftGroup) as system:
             assert isinstance(system, RaftGroup)
             yield system
+
+    @asynccontextmanager
+    async def store_group(
+        self, hosts: tuple[str, ...] = HOSTS, *, relayed: bool = False
+    ) -> AsyncGenerator[StoreGroup]:
+        """Our own hosts with a load on their stores."""
+        async with self.fresh_folder("stores") as folder:
+            self.sync_us.append(disk(folder, SYNC_PROBE_S)["fdatasync_4k_p50_us"])
+            group = StoreGroup(hosts, relayed=relayed)
+            try:
+                await group.start(folder)
+                yield group
+            finally:
+                await group.stop()
 
 
 Ask = Callable[[Context], Awaitable[None]]

@@ -69,6 +69,7 @@ class RaftGroup(System):
             "data": str(self.folder / host),
             "listen": self.peers[host],
             "peers": self.peers,
+            **self.more_settings(host),
         }
         self.children[host] = child = await Child.start(
             host,
@@ -77,6 +78,10 @@ class RaftGroup(System):
             timeout_s=10 * START_TIMEOUT_S,
         )
         return child
+
+    def more_settings(self, host: str) -> dict[str, Any]:
+        """What else a host is started with."""
+        return {}
 
     async def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Until every running host serves."""
