@@ -54,6 +54,7 @@ class Flights:
         self._lease: Lease | None = None
         self._granting: asyncio.Task[Lease] | None = None
         self._releasing: set[asyncio.Task[None]] = set()
+        self._closed = False
         self.live: set[bytes] = set()
         """Ids of the computations that run here: any other record of this host is given up."""
 
@@ -138,6 +139,8 @@ class Flights:
     def release_soon(self, key: str, flight: Flight) -> None:
         """Give a computation up, in a task of its own: others may begin at once."""
         self.live.discard(flight.id)
+        if self._closed:
+            return  # the lease is given up, and the record with it
         task = asyncio.get_running_loop().create_task(self._release(key, flight))
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
@@ -156,6 +159,7 @@ class Flights:
 
     async def close(self) -> None:
         """Stop giving up, and give the lease up: what hangs on it goes with it."""
+        self._closed = True
         tasks: list[asyncio.Task[Any]] = [*self._releasing]
         tasks += [self._granting] if self._granting is not None else []
         for task in tasks:

@@ -70,11 +70,11 @@ class Work:
 
 async def leave_nothing(world: World) -> None:
     """Stop, and end what a story that broke off left running."""
-    await world.stop()
     left = [task for task in asyncio.all_tasks() if task.get_name().startswith("story ")]
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
+    await world.stop()
 
 
 def told(story: Callable[[World], Awaitable[None]]) -> None:

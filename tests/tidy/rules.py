@@ -103,6 +103,9 @@ SHELLS: dict[str, str] = {
             *("submitter", "watch"),
         )
     },
+    "consistency/strong.py": _CALLERS,
+    "consistency/store/plane.py": _CALLERS,
+    "consistency/store/waits.py": _CALLERS,
     **{
         f"core/wire/{name}.py": _SOCKETS
         for name in ("accept", "dial", "dialled", "link", "mesh", "reception", "shared", "tls")
@@ -113,6 +116,9 @@ SHELLS: dict[str, str] = {
             *("committer", "copier", "faults", "folder", "worker"),
             *("lmdb_engine", "lmdb_errors", "lmdb_open", "lmdb_reader", "lmdb_writer"),
         )
+    },
+    **{
+        f"consistency/events/{name}.py": _CALLERS for name in ("news", "own", "strong")
     },
     **{
         f"consistency/layers/{name}.py": _CALLERS

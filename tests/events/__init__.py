@@ -1,0 +1,1 @@
+"""Event sourcing: order, versions, late events, snapshots."""
