@@ -1,8 +1,8 @@
 """The items of a sequence as plain values, each run named once.
 
-The law of this file: written in the order of the sequence, so equal sequences give equal bytes; read as if an
-enemy had written it: every index, order, depth and dot is checked, and the work is bounded by
-`PATH_LEVELS_TOTAL_MAX` whatever the shape.
+The law of this file: written in the order of the sequence, so equal sequences give equal bytes.
+Read as if an enemy had written it: every index, order, depth and dot is checked, and the work is
+bounded by `PATH_LEVELS_TOTAL_MAX` whatever the shape.
 
     body  = [actors that are not in the context, runs, groups]
     run   = [0, rank, actor, run]  or  [parent run + 1, key, seq, side, rank, actor, run]
