@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from quorate.consistency.replica.definitions import SIBLINGS_MAX
 from quorate.consistency.store.session import Session
 from quorate.consistency.store.store import Store
 from quorate.core.errors import UsageError
@@ -140,6 +141,7 @@ class HostFace:
         resolver: str | None = None,
         merge: Callable[[list[Any]], Any] | None = None,
         merge_samples: list[Any] | None = None,
+        siblings_max: int = SIBLINGS_MAX,
         on_partition: str = "continue",
         consistency: str = "eventual",
         durable: bool = True,
@@ -150,7 +152,8 @@ class HostFace:
         decided once, by whoever names the store first; left out, they are what was decided. The
         others are what the calls of this `Store` do unless they say otherwise: `consistency`
         (strong, session, eventual), `on_partition` (pause, continue, degraded), `durable`.
-        `merge_samples`: values on which `merge` is tried before it is taken.
+        `merge_samples`: values on which `merge` is tried before it is taken. `siblings_max`: a
+        key with more concurrent values raises `TooManySiblings`.
 
         Raises `ConfigError` (also from later calls, when the group contradicts), `UsageError`."""
         return self.stores.desk.store(
@@ -159,6 +162,7 @@ class HostFace:
             resolver=resolver,
             merge=merge,
             merge_samples=merge_samples,
+            siblings_max=siblings_max,
             on_partition=on_partition,
             consistency=consistency,
             durable=durable,

@@ -31,6 +31,7 @@ from quorate.consistency.store.writes import Writes
 from quorate.core.errors import ConfigError, NotCommitted, QuorateError, Unavailable, UsageError
 
 REPLICAS_MAX_HOSTS = 64
+SIBLINGS_LIMIT_VALUES = 4096
 ASK_S = 5.0
 PROVISIONAL_AFTER_S = 1.0
 """A store nobody could be asked about for so long goes on as this host was told it is."""
@@ -57,6 +58,7 @@ class Desk:
         resolver: str | None = None,
         merge: Callable[[list[Any]], Any] | None = None,
         merge_samples: list[Any] | None = None,
+        siblings_max: int = SIBLINGS_MAX,
         on_partition: str = "continue",
         consistency: str = "eventual",
         durable: bool = True,
@@ -64,6 +66,7 @@ class Desk:
         """See `Host.store`. Raises `ConfigError`, `UsageError`."""
         what = f"store {name!r:.60}"
         definition = self._told(name, replicas, resolver, merge, merge_samples)
+        levels.check_count("siblings_max", siblings_max, SIBLINGS_LIMIT_VALUES, what)
         policy = levels.check_on_partition(on_partition, what)
         level = (
             consistency
@@ -72,7 +75,7 @@ class Desk:
         )
         levels.check_flag("durable", durable, what)
         parts = self._parts_of(definition, defined=replicas is not None or resolver is not None)
-        return Store(parts, Defaults(level, policy, durable))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        return Store(parts, Defaults(level, policy, durable, siblings_max))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     def _told(
         self, name: str, replicas: Any, resolver: Any, merge: Any, samples: list[Any] | None
@@ -88,7 +91,7 @@ class Desk:
         if merge is not None and resolver != "merge":
             raise ConfigError(f"{what}: merge= goes with resolver='merge', not {resolver!r}")
         if resolver == "merge":
-            if merge is None and (known is None or known.merge is None):
+            if merge is None and known is None:
                 raise ConfigError(
                     f"{what}: resolver='merge' needs merge=, a function of a list of values, such "
                     "as quorate.semantic_merge"
@@ -125,7 +128,7 @@ class Desk:
             parts.ready = lambda until: self._ready(parts, until)
         if name in self.plane.catalog.agreed:
             parts.core.redefine(self.plane.catalog.agreed[name])
-            parts.agreed = True
+            parts.agreed = self.plane.placement is not None
         return parts
 
     async def _ask(self, told: StoreDef) -> None:
@@ -153,7 +156,8 @@ class Desk:
         plane.news.notify()
 
     async def _ready(self, parts: Parts, until: float) -> None:
-        """Wait until the group knows the store; cut off from it, go on as told."""
+        """Wait until the group knows the store and who owns its keys; cut off from it, go on as
+        told."""
         plane, name = self.plane, parts.core.name
 
         def settled() -> bool:
@@ -165,7 +169,7 @@ class Desk:
         plane.check()
         if name in self._refused:
             raise self._refused[name]
-        if not parts.agreed:
+        if name not in plane.catalog.agreed:
             plane.replica.define(parts.core.definition)
 
     def session(self, token: bytes | None = None) -> Session:
@@ -184,8 +188,9 @@ class Desk:
         return None if parts is None else parts.core.definition.merge
 
     def _on_placement(self) -> None:
-        for parts in self._parts.values():
+        for name, parts in self._parts.items():
             parts.core.place()
+            parts.agreed = name in self.plane.catalog.agreed
 
     # --- the other hosts' side --------------------------------------------------------------------
 

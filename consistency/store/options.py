@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
+from quorate.consistency.replica.definitions import SIBLINGS_MAX
 from quorate.consistency.store import levels
 from quorate.consistency.store.core import Core, Wanted
 from quorate.consistency.store.levels import OnPartition, ReadLevel, UpdateLevel
@@ -57,6 +58,7 @@ class Defaults(NamedTuple):
     consistency: UpdateLevel = "eventual"
     on_partition: OnPartition = "continue"
     durable: bool = True
+    siblings_max: int = SIBLINGS_MAX
 
 
 def check_names(options: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:

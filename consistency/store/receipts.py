@@ -73,6 +73,10 @@ class Receipt(NamedTuple):
         )
 
 
+StoreReceipt = Receipt
+"""Its public name: `quorate.Receipt` is what `host.kv` gives."""
+
+
 class Entry(NamedTuple):
     """A key as `get_entry` shows it."""
 

@@ -30,7 +30,7 @@ from quorate.consistency.store.tokens import Past
 from quorate.consistency.store.views import View
 from quorate.consistency.store.writes import Writes
 from quorate.core import codec
-from quorate.core.errors import Siblings, UsageError, WrongType
+from quorate.core.errors import Siblings, TooManySiblings, UsageError, WrongType
 
 Listener = Callable[[str, str], None]
 
@@ -322,7 +322,13 @@ class Store:
             key, asked.level, asked.session, asked.on_partition, asked.until
         )
 
-    def _siblings_error(self, key: str, view: View) -> Siblings:
+    def _siblings_error(self, key: str, view: View) -> Siblings | TooManySiblings:
+        most = self._defaults.siblings_max
+        if len(view.siblings) > most:
+            return TooManySiblings(
+                f"{self._core.what(key)} has {len(view.siblings)} concurrent values, more than "
+                f"siblings_max={most}; siblings() shows them all, put one value in their place"
+            )
         return Siblings(
             f"{self._core.what(key)}: {view.conflict}; read them with siblings() and put one value",
             [codec.decode_value(value) for value in view.siblings],
