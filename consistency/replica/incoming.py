@@ -350,12 +350,19 @@ class Incoming:
                 changed += 1
                 logged.append(entry)
         result = Absorbed(changed, gone, dict(replica.joiner.collected), None)
-        if not logged:
-            replica.scheduler.call_soon(lambda: done(result))
-            return
-        replica.log.append(batches.encode_states(logged))
-        self._done.append((group, lambda: done(result)))
-        replica.flusher.plan()
+        if logged:
+            replica.log.append(batches.encode_states(logged))
+            replica.flusher.plan()
+        self.barrier(lambda: done(result))  # also what was here already may wait for the disk
+
+    def barrier(self, done: Callable[[], None]) -> None:
+        """`done()`, in a later turn, once everything in memory now is synced."""
+        replica = self._replica
+        replica.writer.close_batch()
+        if replica.log.idle:
+            replica.scheduler.call_soon(done)
+        else:
+            self._done.append((replica.log.last_group, done))
 
     def _join(self, name: str, key: str, state: KeyState | Vector, group: int) -> bool:
         joiner = self._replica.joiner

@@ -224,6 +224,16 @@ class RedoLog:
         for position in self._dropping:
             writer.delete(LOG, position.to_bytes(8, "big"))
 
+    @property
+    def idle(self) -> bool:
+        """Everything that was appended is on this disk."""
+        return not self._forming and not self._busy
+
+    @property
+    def last_group(self) -> int:
+        """The group of the last record that is not synced yet."""
+        return self.group if self._forming else self.group - 1
+
     def poll(self) -> None:
         """Notice a finished commit early, in a busy turn."""
         if self._busy:

@@ -221,6 +221,10 @@ class StoreReplica(ReplicaCore):
         """Join states from an exchange; see `merkle.ports.Data`."""
         self.incoming.absorb(entries, done)
 
+    def barrier(self, done: Callable[[], None]) -> None:
+        """`done()` once everything that is in memory now is on this disk; at once if it is."""
+        self.incoming.barrier(done)
+
     def advance(self, vector: Mapping[int, int], done: Callable[[], None]) -> None:
         """A complete exchange earned this vector."""
         self.incoming.advance(dict(vector), done)

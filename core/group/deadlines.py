@@ -82,7 +82,10 @@ class Deadlines:
         for watcher in self._watchers:
             wanted = watcher.on_sweep(now) or wanted
         for tick in sorted(tick for tick in self._buckets if tick <= tick_now):
-            for item in self._buckets.pop(tick):
+            bucket = self._buckets.pop(tick)
+            while bucket:  # an item that ends may take itself and others out
+                item = next(iter(bucket))
+                del bucket[item]
                 self._expired_total += 1
                 item.on_deadline(now)
         if any(self._buckets.values()):
