@@ -1,14 +1,17 @@
-"""What clients asked and were told: the material of every verdict; and what a session carries.
+"""What clients asked and were told, and the updates that hosts made of it: the material of every
+verdict.
 
 The law: a call is invoked once and ends at most once, as `ok`, `no` (certainly not applied, or a
 read that was not served) or `unknown`; written values are unique; a dot is recorded with the update
-that was made under it.
+that was made under it, by the host that made it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from quorate.consistency.store.receipts import Version
 
 Outcome = Literal["pending", "ok", "no", "unknown"]
 Kind = Literal["put", "delete", "operate", "get", "strong_put", "strong_get", "promote", "update"]
@@ -21,38 +24,17 @@ WRITES: tuple[Kind, ...] = ("put", "delete", "operate", "strong_put", "promote",
 
 
 @dataclass(slots=True)
-class Token:
-    """What a session wrote and saw: dots, the highest stamp, and the strong plane's index."""
-
-    vector: Vector = field(default_factory=Vector)
-    stamp: int = 0
-    index: int = 0
-
-    def copy(self) -> Token:
-        return Token(dict(self.vector), self.stamp, self.index)
-
-    def see(self, vector: Vector, stamp: int, index: int) -> None:
-        for actor, seq in vector.items():
-            if seq > self.vector.get(actor, 0):
-                self.vector[actor] = seq
-        self.stamp = max(self.stamp, stamp)
-        self.index = max(self.index, index)
-
-
-@dataclass(slots=True)
 class Seen:
-    """What a read showed: the value, which plane it came from, the dots of a register's entries,
-    everything that the key's state had seen (`context`), and what the session must find again
-    (`saw`)."""
+    """What a read showed."""
 
     value: Any
-    dots: list[Dot]
-    context: Vector
+    siblings: list[Any]
+    version: Version | None
+    type: str
     saw: Vector
-    stamp: int
-    strong_revision: int = 0
-    """The revision of the strong record as it stood; 0: none."""
-    plane: Literal["local", "strong", "none"] = "none"
+    """What the session must find wherever it reads next."""
+    host: str
+    """Who answered."""
 
 
 @dataclass(slots=True, eq=False)
@@ -76,39 +58,68 @@ class Call:
     durable: bool = True
     wait_for: int = 1
     bound_ms: int = 0
-    bound_versions: int = 0
-    expected: int | None = None
     returned: float = INFINITY
     outcome: Outcome = "pending"
     reason: str = ""
     dot: Dot | None = None
-    dots: int = 1
-    """How many dots the update took, the last of them `dot`."""
-    overwrote: Vector = field(default_factory=Vector)
-    """The context of the key when a register was written."""
     stamp: int = 0
     index: int = 0
-    """Where a strong call stands in the strong log."""
+    """Where a strong update stands in the strong log."""
+    strong_version: int = 0
+    """Of the key, after a strong update."""
+    holders: tuple[str, ...] = ()
+    achieved_durable: bool = False
     seen: Seen | None = None
-    token: Token | None = None
-    """The session's token when the call was made."""
-    excused: str = ""
-    """Why the update may be gone: every disk that held it was lost."""
+    served_by: str = ""
 
     @property
     def writes(self) -> bool:
         return self.kind in WRITES
 
+    @property
+    def name(self) -> str:
+        return f"{self.store}/{self.key}"
+
+
+@dataclass(slots=True, eq=False)
+class Made:
+    """One update of the local plane, as a replica made it."""
+
+    host: str
+    store: str
+    key: str
+    dot: Dot
+    """Its last dot, where it took several."""
+    stamp: int
+    value: Any
+    """Decoded; of a CRDT [kind, op, arguments]."""
+    is_delete: bool
+    overwrote: Vector
+    """What the key's state had seen before."""
+    at: float
+    acked: bool = False
+    """A client was told that it is durable."""
+    excused: str = ""
+    """Why it may be gone: every disk that held it was lost."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.store}/{self.key}"
+
+    @property
+    def sure(self) -> bool:
+        """It must be there in the end."""
+        return self.acked and not self.excused
+
 
 @dataclass(slots=True)
 class Calls:
-    """All calls in the order in which they were made."""
+    """All calls in the order in which they were made, and all updates by their dots."""
 
     all: list[Call] = field(default_factory=list[Call])
     events: list[tuple[Call, bool]] = field(default_factory=list[tuple[Call, bool]])
     """Beginnings (False) and ends (True), in the order in which they happened."""
-    by_dot: dict[Dot, Call] = field(default_factory=dict[Dot, Call])
-    """The update that each dot names: by its last dot."""
+    made: dict[Dot, Made] = field(default_factory=dict[Dot, Made])
 
     def begin(self, call: Call) -> None:
         self.all.append(call)
@@ -116,7 +127,3 @@ class Calls:
 
     def end(self, call: Call) -> None:
         self.events.append((call, True))
-
-    def acknowledged(self) -> list[Call]:
-        """Updates of the local plane whose client was told that they are durable."""
-        return [call for call in self.all if call.outcome == "ok" and call.dot and call.durable]

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from quorate.chaos.sim.events import EventQueue
 from quorate.chaos.sim.transcript import Transcript
-from quorate.chaos.stores.calls import Call, Calls, Kind, Level, Token
+from quorate.chaos.stores.calls import Call, Calls, Kind, Level
 from quorate.chaos.stores.door import Door
 from quorate.chaos.stores.options import Options
 
@@ -52,7 +52,7 @@ class Client:
         self._calls, self._ids, self._transcript = calls, ids, transcript
         self._rng = random.Random(f"client {name} {options.seed}")
         self._session = 0
-        self.token = Token()
+        self.token: bytes | None = None
         self.host = self._rng.choice(hosts)
         self.stopped = False
         self.busy: Call | None = None
@@ -85,7 +85,7 @@ class Client:
     def _choose_host(self) -> None:
         if self._rng.random() < 0.02:
             self._session += 1
-            self.token = Token()
+            self.token = None
         if not self.host.running or self._rng.random() < MOVE_PROBABILITY:
             running = [host for host in self._hosts if host.running]
             if running:
@@ -93,24 +93,23 @@ class Client:
 
     def begin_at(self, host: Place, call: Call) -> None:
         """Make a call that belongs to no session."""
-        call.token = Token()
         self._calls.begin(call)
-        host.door.begin(call, Token(), self._on_done)
+        host.door.begin(call, None, self._on_done)
 
     def begin(self, call: Call) -> Call:
         """Make this call now."""
         self.busy = call
-        call.token = self.token.copy()
         self._calls.begin(call)
         self._transcript.trace(self.name, call.id, call.kind, call.level, call.store, call.key)
         self.host.door.begin(call, self.token, self._on_done)
         return call
 
-    def _on_done(self, call: Call) -> None:
+    def _on_done(self, call: Call, token: bytes | None) -> None:
         self._calls.end(call)
         self._transcript.trace(self.name, call.id, call.outcome, call.reason)
         if self.busy is call:
             self.busy = None
+            self.token = token or self.token
 
     # --- what it does ---------------------------------------------------------------------------
 
@@ -143,9 +142,9 @@ class Client:
 
     def _put(self) -> Call:
         call = self._call("put", self._level(), *self._register())
-        call.value = call.id
+        call.value = call.own = call.id
         dice = self._rng.random()
-        if dice < 0.1:
+        if dice < 0.1 and call.level == "eventual":
             call.durable = False
         elif dice < 0.25:
             call.wait_for = self._rng.choice((2, 3))

@@ -1,357 +1,237 @@
-"""What a host does with a call at each level: the store's front door, in callbacks.
+"""A host's front door: the product's own stores, over the oracle's group, called for the clients.
 
-The law: a write is acknowledged when it is durable here (or on as many hosts as asked); a session
-read is served where the session's token is covered, else it waits, else it is forwarded, else it is
-refused at its deadline; a strong call goes through the strong plane only. Every call ends by its
-deadline. The replica decides; this only waits.
+The law: what a call means is in `consistency/store`; this hands it over, waits for its end, and
+writes down what the caller was told. The process's end leaves its calls unknown.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from quorate.chaos.sim.events import Life
-from quorate.chaos.stores.calls import Call, Outcome, Token
-from quorate.chaos.stores.strong import Answer, Command, Oracle, View
-from quorate.chaos.stores.views import shown, shown_wire
+from quorate.chaos.stores.calls import Call, Outcome, Seen
+from quorate.chaos.stores.group import SimGroup
+from quorate.chaos.stores.lives import StoreLife
+from quorate.chaos.stores.loop import LifeLoop
+from quorate.chaos.stores.strong import Oracle, View
 from quorate.chaos.stores.watch import Watch
+from quorate.consistency.store import reads
+from quorate.consistency.store.desk import Desk
+from quorate.consistency.store.levels import bounded
+from quorate.consistency.store.plane import Plane, Surroundings
+from quorate.consistency.store.receipts import GROUP, Receipt
+from quorate.consistency.store.session import Session
+from quorate.consistency.store.store import Store
 from quorate.core import codec
-from quorate.core.errors import Unavailable, UsageError
+from quorate.core.errors import QuorateError, Refused, UsageError
+from quorate.core.group.group import Group
 
 if TYPE_CHECKING:
     from quorate.chaos.stores.host import StoreHost
 
-FORWARD_AFTER_S = 0.15
-ASK_AGAIN_S = 0.2
-PROBE_S = 0.1
-Ready = Callable[[], bool]
+LOOK_S = 0.05
+SECRET = "the secret of the simulated cluster"
+SAMPLES = [[1, 2], [2, 3], [4]]
+Done = Callable[[Call, bytes | None], object]
+
+
+class SimStore(Store):
+    """A store that also says what a read's session must find again."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store._parts, store._defaults)
+
+    async def seen(self, key: str, options: dict[str, Any]) -> reads.Seen:
+        """The view that `get` and `get_entry` take their answer from."""
+        return await self._read(key, options)
 
 
 class Door:
-    """One life's calls."""
+    """One life. `host.replica` is attached by `open`."""
+
+    desk_class = Desk
 
     def __init__(
-        self, host: StoreHost, life: Life, view: View, oracle: Oracle, watch: Watch
+        self, host: StoreHost, life: StoreLife, view: View, oracle: Oracle, watch: Watch
     ) -> None:
-        self._host, self._life, self._view, self._oracle = host, life, view, oracle
-        self._watch = watch
-        self.replica = host.replica
-        self._open: dict[int, tuple[Call, Token, Callable[[Call], object]]] = {}
-        self._waiting: list[tuple[int, Ready, Callable[[], object]]] = []
-        self._asked: dict[int, Call] = {}
+        self._host, self._life, self._watch = host, life, watch
+        self._oracle = oracle
+        self.loop = LifeLoop(life, lambda text: watch.find(f"{host.id}: {text}"))
+        rng = random.Random(f"door {host.id} {host.incarnation}")
+        self.group = SimGroup(
+            host.id,
+            life=life,
+            oracle=oracle,
+            view=view,
+            send=lambda peer, message: host.send(peer, message),
+            make_future=self.loop.create_future,
+            rng=rng,
+        )
+        world = Surroundings(
+            cluster="simulated",
+            secret=SECRET,
+            is_up=host.is_up,
+            rtt_s=lambda peer: None,
+            strong_holders=lambda index: (host.id,),
+            cut_off=lambda: not oracle.reaches_majority(host.id),
+            fresh_bytes=rng.randbytes,
+            on_problem=host.on_problem,
+            on_fatal=host.on_fatal,
+        )
+        planes: list[Plane] = []
+        self.loop.run(lambda: planes.append(Plane(cast(Group, self.group), world)))
+        self.plane = planes[0]
+        self._stores: dict[str, SimStore] = {}
+        self._open: dict[int, tuple[Call, Done]] = {}
+        self._looking = False
+
+    def open(self) -> None:
+        """The replica is there: open the stores."""
+        self.plane.attach(self._host.replica)
+        self.loop.run(self._open_desk)
+
+    def _open_desk(self) -> None:
+        self.desk = self.desk_class(self.plane)
+        for store in self._host.options.stores:
+            merge = self._host.parts.merge_of(self._host.id) if store.resolver == "merge" else None
+            opened = self.desk.store(
+                store.name,
+                replicas=store.replicas,
+                resolver=store.resolver,
+                merge=merge,
+                merge_samples=SAMPLES if merge is not None else None,
+            )
+            self._stores[store.name] = SimStore(opened)
+
+    def on_strong_applied(self) -> None:
+        """The group's state moved on here."""
+        self.plane.on_strong_applied()
+        if not self._looking:
+            self._looking = True
+            self._life.call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        self.desk.look()
 
     # --- a call begins and ends -----------------------------------------------------------------
 
-    def begin(self, call: Call, token: Token, done: Callable[[Call], object]) -> None:
-        """Start `call` of a session that carries `token` (which is brought up to date when it
-        ends). `done(call)` once, unless the process dies first."""
-        self._open[call.id] = (call, token, done)
-        self._life.call_later(
-            max(0.0, call.deadline - call.called), partial(self._on_deadline, call)
-        )
-        if self.replica.ring is None:
-            self.end(call, "no", "the ring is not known yet")
-            return
+    def begin(self, call: Call, token: bytes | None, done: Done) -> None:
+        """Start `call` of a session that carries `token`; `done(call, token)` when it ends."""
+        self._open[call.id] = (call, done)
+        self._life.run(lambda: self.loop.create_task(self._run(call, token)))
+
+    async def _run(self, call: Call, token: bytes | None) -> None:
+        outcome: Outcome = "ok"
+        reason = ""
         try:
-            self._handler(call)(call, token)
+            with_session = call.level in ("session", "strong")
+            session = self.desk.session(token) if with_session else None
+            await self._handlers()[call.kind](self._stores[call.store], call, session)
+            if session is not None:
+                token = session.token
+        except Refused as error:
+            outcome, reason = "no", str(error)
         except UsageError as error:
-            self._watch.find(f"{self._host.id} refused call {call.id} ({call.kind}): {error}")
-            self.end(call, "no", str(error))
-        except Unavailable as error:
-            outcome: Outcome = "no" if error.outcome == "not_applied" else "unknown"
-            self.end(call, outcome, f"{type(error).__name__}: {error}")
+            outcome, reason = "no", f"{type(error).__name__}: {error}"
+            self._watch.find(f"{self._host.id}, call {call.id} ({call.kind}): {reason}")
+        except QuorateError as error:
+            outcome = "no" if error.outcome == "not_applied" else "unknown"
+            reason = f"{type(error).__name__}: {error}"
+        except Exception as error:
+            outcome, reason = "unknown", f"{type(error).__name__}: {error}"
+            self._watch.find(f"{self._host.id}, call {call.id} ({call.kind}) raised {reason}")
+        self._end(call, outcome, reason, token)
 
-    def _handler(self, call: Call) -> Callable[[Call, Token], object]:
-        if call.kind == "get":
-            return self._read_bounded if call.level == "bounded" else self._read
-        return {
-            "put": self._put,
-            "delete": self._put,
-            "update": self._update,
-            "operate": self._operate,
-            "strong_put": self._strong_put,
-            "promote": self._promote,
-            "strong_get": self._strong_get,
-        }[call.kind]
-
-    def end(self, call: Call, outcome: Outcome, reason: str = "") -> None:
+    def _end(self, call: Call, outcome: Outcome, reason: str, token: bytes | None) -> None:
         known = self._open.pop(call.id, None)
         if known is None:
             return
-        _, token, done = known
-        call.outcome, call.reason = outcome, reason
-        call.returned = self._watch.now()
-        if outcome == "ok" and call.level in ("session", "strong"):
-            if call.dot is not None:
-                token.see({call.dot[0]: call.dot[1]}, call.stamp, 0)
-            if call.seen is not None:
-                token.see(call.seen.saw, call.seen.stamp, call.seen.strong_revision)
-            token.see({}, call.stamp, call.index)
-        done(call)
-
-    def _on_deadline(self, call: Call) -> None:
-        if call.id not in self._open:
-            return
-        wrote = call.dot is not None or call.kind in ("strong_put", "promote")
-        self.end(call, "unknown" if wrote else "no", "deadline")
+        call.outcome, call.reason, call.returned = outcome, reason, self._watch.now()
+        if outcome == "ok" and call.writes:
+            self._watch.on_acknowledged(call)
+        known[1](call, token)
 
     def dies(self) -> None:
         """The process is gone: what was open stays unknown."""
-        for call, _, done in list(self._open.values()):
+        for call, done in list(self._open.values()):
             call.outcome = "unknown" if call.writes else "no"
             call.returned, call.reason = self._watch.now(), "the host died"
-            done(call)
+            done(call, None)
         self._open.clear()
 
-    @property
-    def open_calls(self) -> int:
-        return len(self._open)
+    # --- what the calls are ---------------------------------------------------------------------
 
-    # --- waiting --------------------------------------------------------------------------------
-
-    def when(self, call: Call, ready: Ready, act: Callable[[], object]) -> None:
-        """Run `act` once `ready()`; never if the call ended before."""
-        if ready():
-            act()
-        else:
-            self._waiting.append((call.id, ready, act))
-
-    def on_durable(self, seq: int) -> None:
-        self._look()
-
-    def on_applied(self) -> None:
-        self._look()
-
-    def on_held(self, peer: str, upto: int) -> None:
-        self._look()
-
-    def _look(self) -> None:
-        if not self._waiting:
-            return
-        rows, self._waiting = self._waiting, []
-        for row in rows:
-            call_id, ready, act = row
-            if call_id >= 0 and call_id not in self._open:
-                continue
-            if ready():
-                act()
-            else:
-                self._waiting.append(row)
-
-    # --- writes of the local plane --------------------------------------------------------------
-
-    def _put(self, call: Call, token: Token) -> None:
-        session = call.level == "session"
-        record = self._view.get(f"{call.store}:{call.key}")
-        floor = max(token.stamp if session else 0, record.value[0] if record else 0)
-        before = self.replica.read(call.store, call.key)
-        if before is not None and before.kind == "register":
-            call.overwrote = before.context
-        value = None if call.kind == "delete" else codec.encode_value(call.value)
-        update = self.replica.put(
-            call.store, call.key, value, deps=dict(token.vector) if session else None, floor=floor
-        )
-        self._written(call, update)
-
-    def _update(self, call: Call, token: Token) -> None:
-        """update(fn): what is here, and this call's own value, written back."""
-        seen = shown(self.replica.read(call.store, call.key), None, self._merge_of(call.store))
-        known: list[int] = seen.value if isinstance(seen.value, list) else []
-        call.value = sorted({*known, call.value})
-        self._put(call, token)
-
-    def _operate(self, call: Call, token: Token) -> None:
-        assert call.operation is not None
-        kind, op, arguments = call.operation
-        session = call.level == "session"
-        update = self.replica.operate(
-            call.store,
-            call.key,
-            kind,
-            op,
-            arguments,
-            deps=dict(token.vector) if session else None,
-            floor=token.stamp if session else 0,
-        )
-        self._written(call, update)
-
-    def _written(self, call: Call, update: Any) -> None:
-        replica = self.replica
-        call.dot, call.stamp = (replica.actor, update.seq), update.stamp
-        self._watch.on_update(self._host, call)
-        if not call.durable:
-            replica.mark_volatile(lambda: self.end(call, "ok"))
-            return
-
-        def held() -> bool:
-            if replica.durable < update.seq:
-                return False
-            return (
-                call.wait_for <= 1
-                or len(replica.holders(call.store, call.key, update.seq)) >= call.wait_for
-            )
-
-        self.when(call, held, lambda: self.end(call, "ok"))
-
-    # --- reads ----------------------------------------------------------------------------------
-
-    def _covers(self, token: Token) -> bool:
-        applied = self.replica.applied
-        return self._view.applied >= token.index and all(
-            applied.get(actor, 0) >= seq for actor, seq in token.vector.items()
-        )
-
-    def _synced(self, store: str, key: str) -> bool:
-        state = self.replica.read(store, key)
-        return state is None or state.lsn <= self.replica.synced_lsn
-
-    def _read(self, call: Call, token: Token) -> None:
-        if call.level != "session":
-            if self.replica.owns(call.store, call.key):
-                self._serve(call)
-            else:
-                self._forward(call, Token())
-            return
-        if not self.replica.owns(call.store, call.key):
-            self._forward(call, token)
-            return
-
-        def ready() -> bool:
-            return self._covers(token) and self._synced(call.store, call.key)
-
-        self.when(call, ready, lambda: self._serve(call))
-        if call.id in self._open:
-            self._life.call_later(FORWARD_AFTER_S, partial(self._forward, call, token))
-
-    def _serve(self, call: Call) -> None:
-        name = f"{call.store}:{call.key}"
-        state = self.replica.read(call.store, call.key)
-        merge, collected = self._merge_of(call.store), self.replica.joiner.collected
-        call.seen = shown(state, self._view.get(name), merge, collected)
-        self.end(call, "ok")
-
-    def _merge_of(self, store: str) -> Any:
-        return self.replica.shelf.store(store).definition.merge
-
-    def _read_bounded(self, call: Call, token: Token) -> None:
-        """Served once everything that anybody had accepted `bound_ms` before now is here."""
-        replica = self.replica
-        since = self._life.monotonic() - call.bound_ms / 1000.0
-
-        def fresh() -> bool:
-            return replica.freshness.fresh_at(replica.others()) >= since and self._synced(
-                call.store, call.key
-            )
-
-        self.when(call, fresh, lambda: self._serve(call))
-        self._probe(call)
-
-    def _probe(self, call: Call) -> None:
-        if call.id in self._open:
-            self.replica.probe()
-            self._life.call_later(PROBE_S, partial(self._probe, call))
-
-    # --- forwarding -----------------------------------------------------------------------------
-
-    def _forward(self, call: Call, token: Token) -> None:
-        """Ask the other owners, again and again until the deadline."""
-        if call.id not in self._open:
-            return
-        wire = [list(token.vector.items()), token.stamp, token.index]
-        message = {"type": "fw", "k": "ask", "id": call.id, "s": call.store, "n": call.key}
-        for peer in self.replica.owners(call.store, call.key):
-            if peer != self._host.id:
-                self._host.send(peer, {**message, "t": wire})
-        self._life.call_later(ASK_AGAIN_S, partial(self._forward, call, token))
-
-    def on_message(self, peer: str, message: dict[str, Any]) -> None:
-        if message["k"] == "ask":
-            self._on_ask(peer, message)
-        else:
-            self._on_told(message)
-
-    def token_of(self, wire: list[Any]) -> Token:
-        """The token that a forwarded call carries."""
-        return Token({actor: seq for actor, seq in wire[0]}, wire[1], wire[2])
-
-    def _on_ask(self, peer: str, message: dict[str, Any]) -> None:
-        token = self.token_of(message["t"])
-        store, key = message["s"], message["n"]
-        if not self.replica.owns(store, key):
-            return
-        if not (self._covers(token) and self._synced(store, key)):
-            return  # it asks again
-        record = self._view.get(f"{store}:{key}")
-        state = self.replica.read(store, key)
-        answer = {
-            "type": "fw",
-            "k": "told",
-            "id": message["id"],
-            "state": None if state is None else state.wire(),
-            "strong": None if record is None else list(record),
-            "cut": dict(self.replica.joiner.collected),
+    def _handlers(self) -> dict[str, Any]:
+        return {
+            "put": self._put,
+            "delete": self._delete,
+            "update": self._update,
+            "operate": self._operate,
+            "get": self._get,
+            "strong_put": self._strong_put,
+            "strong_get": self._get,
+            "promote": self._promote,
         }
-        self._host.send(peer, answer)
 
-    def _on_told(self, message: dict[str, Any]) -> None:
-        known = self._open.get(message["id"])
-        if known is None:
-            return
-        call = known[0]
-        merge = self._merge_of(call.store)
-        call.seen = shown_wire(message["state"], message["strong"], merge, message["cut"])
-        self.end(call, "ok")
+    def _options(self, call: Call, session: Session | None) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "consistency": call.level,
+            "timeout": call.deadline - call.called,
+        }
+        if session is not None:
+            options["session"] = session
+        if call.wait_for > 1:
+            options["wait_for"] = call.wait_for
+        if not call.durable:
+            options["durable"] = False
+        return options
 
-    # --- the strong plane -----------------------------------------------------------------------
+    async def _put(self, store: Store, call: Call, session: Session | None) -> None:
+        self._told(call, await store.put(call.key, call.value, **self._options(call, session)))
 
-    def _strong_put(self, call: Call, token: Token) -> None:
-        """A blind put or a compare-and-set, above every stamp known here."""
-        name = f"{call.store}:{call.key}"
-        record, state = self._view.get(name), self.replica.read(call.store, call.key)
-        floor = max(
-            token.stamp,
-            record.value[0] if record is not None else 0,
-            state.stamp if state is not None else 0,
+    async def _delete(self, store: Store, call: Call, session: Session | None) -> None:
+        self._told(call, await store.delete(call.key, **self._options(call, session)))
+
+    async def _update(self, store: Store, call: Call, session: Session | None) -> None:
+        def add(numbers: list[int]) -> list[int]:
+            call.value = sorted({*numbers, call.own})
+            return call.value
+
+        options = self._options(call, session)
+        self._told(call, await store.update(call.key, add, default=[], **options))
+
+    async def _operate(self, store: Store, call: Call, session: Session | None) -> None:
+        assert call.operation is not None
+        options = self._options(call, session)
+        self._told(call, await store.operate(call.key, *call.operation, **options))
+
+    async def _strong_put(self, store: Store, call: Call, session: Session | None) -> None:
+        self._told(call, await store.put(call.key, call.value, **self._options(call, session)))
+
+    async def _promote(self, store: Store, call: Call, session: Session | None) -> None:
+        timeout = call.deadline - call.called
+        self._told(call, await store.promote(call.key, timeout=timeout, session=session))
+
+    async def _get(self, store: SimStore, call: Call, session: Session | None) -> None:
+        level: Any = {"bounded": bounded(ms=max(1, call.bound_ms)), "strong": "linearizable"}.get(
+            call.level, call.level
         )
-        call.stamp = self.replica.hlc.now(floor)
-        command = Command(name, [call.stamp, call.value], call.expected, stamped=True)
-        self._oracle.propose(self._host.id, command, partial(self._on_answer, call))
+        options: dict[str, Any] = {"level": level, "timeout": call.deadline - call.called}
+        if session is not None:
+            options["session"] = session
+        view, host, _ = await store.seen(call.key, options)
+        value = None if view.value is None else codec.decode_value(view.value)
+        siblings = [codec.decode_value(one) for one in view.siblings]
+        call.seen = Seen(value, siblings, view.version, view.type, view.saw, host)
 
-    def _promote(self, call: Call, token: Token) -> None:
-        seen = shown(self.replica.read(call.store, call.key), None)
-        if seen.plane == "none":
-            self.end(call, "no", "nothing to promote")
-            return
-        call.value = seen.value
-        self._strong_put(call, token)
-
-    def _on_answer(self, call: Call, answer: Answer) -> None:
-        call.index = answer.index
-        if answer.outcome == "ok":
-            self._view.when_applied(answer.index, lambda: self.end(call, "ok"))
-        elif answer.outcome == "unknown":
-            self.end(call, "unknown", "nobody knows")
+    def _told(self, call: Call, receipt: Receipt) -> None:
+        """What the receipt says."""
+        version = receipt.version
+        call.stamp, call.holders = version.stamp, receipt.replicas
+        call.achieved_durable = receipt.durable
+        if version.actor == GROUP:
+            call.index, call.strong_version = receipt.index or 0, version.seq
         else:
-            self.end(call, "no", answer.outcome)
-
-    def _strong_get(self, call: Call, token: Token) -> None:
-        def at(index: int | None) -> None:
-            if index is None:
-                self._life.call_later(ASK_AGAIN_S, again)
-            else:
-                self._view.when_applied(index, show)
-
-        def show() -> None:
-            if call.id in self._open:
-                record = self._view.get(f"{call.store}:{call.key}")
-                call.seen = shown(None, record)
-                call.index = self._view.applied
-                self.end(call, "ok")
-
-        def again() -> None:
-            if call.id in self._open:
-                self._oracle.read_point(self._host.id, at)
-
-        again()
+            call.dot = version[:2]

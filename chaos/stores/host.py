@@ -1,5 +1,5 @@
-"""A simulated host of the stores: the real replica, log, state and ring parts on a simulated disk.
-It is killed, restarted, paused and wiped by the nemesis.
+"""A simulated host of the stores: the product's replica, stores, mover and steward on a simulated
+disk. It is killed, restarted, paused and wiped by the nemesis.
 
 The law: only `StoreDisk`, the hardware's clock and what the oracle keeps outlive `kill`; everything
 else is made anew by `start`. Messages go through the product's codec and frames.
@@ -14,21 +14,24 @@ from quorate.chaos.sim.disks import crash_policy
 from quorate.chaos.sim.events import EventQueue
 from quorate.chaos.sim.network import Network
 from quorate.chaos.sim.transcript import Transcript
+from quorate.chaos.stores.calls import Made
 from quorate.chaos.stores.disks import StoreDisk, WatchedLog
 from quorate.chaos.stores.lives import Hardware, StoreLife
 from quorate.chaos.stores.options import Options
 from quorate.chaos.stores.parts import Parts
-from quorate.chaos.stores.settings import definitions, replica_config
+from quorate.chaos.stores.settings import replica_config
 from quorate.chaos.stores.strong import Command, Oracle
 from quorate.chaos.stores.watch import Watch
 from quorate.consistency.replica.definitions import Conflict
 from quorate.consistency.replica.hooks import ReplicaHooks
 from quorate.consistency.replica.replica import LOG_TABLES, STATE_TABLES
 from quorate.core import codec
-from quorate.core.errors import CorruptStorage, UsageError
+from quorate.core.errors import CorruptStorage, StorageFull, UsageError
 from quorate.core.storage.disk_model import CrashPolicy
 from quorate.core.storage.memory_engine import MemoryEngine
 from quorate.core.storage.state_store import StateStore
+
+START_AGAIN_S = 0.5
 
 
 class StoreHost(ReplicaHooks):
@@ -49,7 +52,7 @@ class StoreHost(ReplicaHooks):
         self.id = host_id
         self._queue, self._network, self._oracle = queue, network, oracle
         self._transcript, self._watch = transcript, watch
-        self._options, self._parts = options, parts
+        self.options, self.parts = options, parts
         self._rng = random.Random(f"store host {host_id} {options.seed}")
         self.disk = StoreDisk.fresh(self._rng)
         drift, skew = options.clock_drift, options.clock_skew_s
@@ -63,6 +66,7 @@ class StoreHost(ReplicaHooks):
         self.out = False
         """Down by somebody's will: not started by the nemesis."""
         self.incarnation = 0
+        self.started_at = 0.0
         self.resumed_at = float("-inf")
         """When it last stood still: its callers' deadlines moved by that."""
         network.add(self)
@@ -74,28 +78,39 @@ class StoreHost(ReplicaHooks):
         assert self.life is None
         self.failed = None
         self.incarnation += 1
-        life = self.life = StoreLife(
-            self._queue, self.hardware, clock_offset_s=self._rng.uniform(0, 1000)
-        )
+        self.started_at = self._queue.now
+        life = StoreLife(self._queue, self.hardware, clock_offset_s=self._rng.uniform(0, 1000))
         model = self.disk.model
         self.log_engine = WatchedLog(LOG_TABLES, life, model, image=self.disk.log)
         self.log_engine.on_commit = self.disk.note
         self.disk.look(self.log_engine)
         self.state_engine = MemoryEngine(STATE_TABLES, life, model, image=self.disk.state)
-        self.view = self._oracle.join(self.id, life, self.on_strong_applied)
         try:
             self._build(life)
+        except StorageFull:
+            life.end()
+            self._oracle.leave(self.id)
+            self._transcript.note(self.id, "cannot start: its disk is full")
+            self._queue.after(START_AGAIN_S, self._start_again)
+            return
         except CorruptStorage as error:
-            self.failed = error
+            life.end()
             self._watch.find(f"{self.id} cannot start: {error}")
             return
+        self.life = life
         self._transcript.note(self.id, "starts as actor", self.replica.actor)
         self._watch.on_started(self)
-        self.ring.start()
+        life.run(self._go)
         self._network.on_started(self.id)
 
+    def _start_again(self) -> None:
+        if self.life is None and not self.out:
+            self.start()
+
     def _build(self, life: StoreLife) -> None:
-        parts, options = self._parts, self._options
+        parts, options = self.parts, self.options
+        self.view = self._oracle.join(self.id, life, self.on_strong_applied)
+        self.door = parts.door_class(self, life, self.view, self._oracle, self._watch)
         state = StateStore(
             self.state_engine,
             life,
@@ -113,10 +128,11 @@ class StoreHost(ReplicaHooks):
             hooks=self,
             config=replica_config(options),
         )
-        for definition in definitions(options, self.id, parts):
-            self.replica.define(definition)
-        self.door = parts.door_class(self, life, self.view, self._oracle, self._watch)
         self.ring = parts.ring_class(self, life, self.view, self._oracle)
+        self.door.open()
+
+    def _go(self) -> None:
+        self.ring.start()
         self.replica.start()
 
     def kill(self) -> None:
@@ -127,15 +143,14 @@ class StoreHost(ReplicaHooks):
         self._watch.on_killed(self)
         self.disk.log = self.log_engine.crash(self._policy(), self._rng)
         self.disk.state = self.state_engine.crash(crash_policy(self._rng), self._rng)
-        if self.failed is None:
-            self.door.dies()
         life.end()
+        self.door.dies()
         self.life = None
         self._oracle.leave(self.id)
         self._network.on_killed(self.id)
 
     def _policy(self) -> CrashPolicy:
-        if self._options.torn and self._rng.random() < 0.3:
+        if self.options.torn and self._rng.random() < 0.3:
             return CrashPolicy.TORN
         return crash_policy(self._rng)
 
@@ -158,7 +173,7 @@ class StoreHost(ReplicaHooks):
         """The dead host's folder is emptied."""
         assert self.life is None
         self._watch.on_wiped(self)
-        kept = self._parts.on_wiped(self)
+        kept = self.parts.on_wiped(self)
         self.disk.wipe()
         self.disk.log = kept
         self._oracle.leave(self.id, wiped=True)
@@ -181,21 +196,23 @@ class StoreHost(ReplicaHooks):
             )
 
     def hand(self, peer: str, message: dict[str, Any]) -> None:
-        kind = message.get("type")
         if self.failed is not None:
             return
-        self.ring.on_heard(peer)
-        if kind == "st" and message.get("k") not in ("ae", "rescanned"):
-            self.replica.on_message(peer, message)
-        elif kind == "fw":
-            self.door.on_message(peer, message)
-        else:
+        if message.get("type") == "st":
             self.ring.on_message(peer, message)
+        else:
+            self.door.group.requests.on_message(peer, message)
 
     def on_link(self, peer: str, *, up: bool) -> None:
         if self.failed is None:
-            self.replica.on_peer(peer, up=up)
             self.ring.on_peer(peer, up=up)
+            if not up:
+                self.door.group.on_peer_down(peer)
+            self.door.plane.news.notify()
+
+    def is_up(self, peer: str) -> bool:
+        link = self._network.links.get((self.id, peer))
+        return link is not None and link.up
 
     def send(self, peer: str, message: dict[str, Any], bulk: bool = False) -> bool:
         life = self.life
@@ -209,30 +226,33 @@ class StoreHost(ReplicaHooks):
 
     # --- hooks of the replica -------------------------------------------------------------------
 
+    def on_made(self, made: Made) -> None:
+        made.at = self._queue.now
+        self._watch.on_made(self, made)
+
     def on_durable(self, seq: int) -> None:
-        self.door.on_durable(seq)
+        self.door.plane.on_durable(seq)
 
     def on_applied(self) -> None:
-        self.door.on_applied()
+        self.door.plane.on_applied()
 
     def on_held(self, peer: str, upto: int) -> None:
-        self.door.on_held(peer, upto)
+        self.door.plane.on_held(peer, upto)
 
     def on_changed(self, store: str, key: str) -> None:
-        return
+        self.door.plane.on_changed(store, key)
 
     def on_fresh(self) -> None:
-        self.door.on_applied()
+        self.door.plane.on_fresh()
 
     def on_gap(self, peer: str) -> None:
         self.ring.on_gap(peer)
 
     def on_conflict(self, conflict: Conflict) -> None:
-        self._watch.on_conflict(self, conflict)
+        self.door.plane.on_conflict(conflict)
 
     def on_fatal(self, error: BaseException) -> None:
         self.failed = error
-        self._transcript.note(self.id, "stops itself:", type(error).__name__, error)
         self._watch.find(f"{self.id} stopped itself: {type(error).__name__}: {error}")
 
     def on_problem(self, text: str) -> None:
@@ -241,7 +261,7 @@ class StoreHost(ReplicaHooks):
     def on_strong_applied(self, index: int, command: Command, held: bool) -> None:
         if held:
             self.ring.on_strong(command)
-            self.door.on_applied()
+            self.door.on_strong_applied()
 
     # --- what is asked of it --------------------------------------------------------------------
 

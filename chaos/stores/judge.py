@@ -1,28 +1,24 @@
 """The verdict of a run, by the judges of `consistency/check`, each over its part of the calls.
 
 The law: nothing is judged here that a judge of the product can judge; what is added is what only a
-simulator can see (which host held what, what the hosts' feeds say).
+simulator can see (which host held what, which of all writes has the highest stamp).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from quorate.chaos.stores.calls import Call
-from quorate.chaos.stores.record import (
-    finals,
-    history_of,
-    operation_of,
-    read_of,
-    seen_after,
-)
-from quorate.chaos.stores.views import shown
+from quorate.chaos.stores.calls import Call, Made
+from quorate.chaos.stores.record import Record, at_rest, operation_of, update_of
 from quorate.consistency.check import convergence, linear, session, staleness
-from quorate.consistency.check.history import NEVER, History, Operation
+from quorate.consistency.check.history import History, Operation
 from quorate.consistency.check.register import Register
 from quorate.consistency.check.verdict import Verdict
-from quorate.consistency.replica.states import RegisterState
+from quorate.consistency.replica.states import RegisterEntry, RegisterState
+from quorate.consistency.store.merging import Merger
+from quorate.consistency.store.views import view_of
+from quorate.consistency.strong import ABSENT
 from quorate.core import codec
 
 if TYPE_CHECKING:
@@ -30,7 +26,6 @@ if TYPE_CHECKING:
     from quorate.chaos.stores.world import World
 
 TEXTS_MAX = 4
-Final = dict[tuple[str, str], list[Operation]]
 
 
 def told(what: str, verdict: Verdict) -> list[str]:
@@ -38,54 +33,58 @@ def told(what: str, verdict: Verdict) -> list[str]:
     return [f"{what}: {one.kind}: {one.text}" for one in verdict.anomalies[:TEXTS_MAX]]
 
 
-def judge(world: World) -> list[str]:
-    """Everything that is wrong with the calls of a run."""
-    return [*_sessions(world), *_bounded(world), *_strong(world)]
-
-
 # --- while it ran ---------------------------------------------------------------------------------
 
 
-def _sessions(world: World) -> list[str]:
+def judge(world: World) -> list[str]:
+    """Everything that is wrong with the calls of a run."""
+    record = Record(world.calls, world.oracle.writes)
+    return [*_sessions(record), *_bounded(record), *_strong(record)]
+
+
+def _sessions(record: Record) -> list[str]:
     """Read your writes, monotonic reads, monotonic writes, writes follow reads."""
 
     def wanted(call: Call) -> Operation | None:
         if call.kind == "get":
-            return read_of(call) if call.level == "session" else None
-        if call.level in ("session", "strong") and call.writes:
-            return operation_of(call, "write", call.value)
-        return None
+            return record.read(call) if call.level == "session" else None
+        if call.level not in ("session", "strong") or not call.writes:
+            return None
+        if call.outcome == "ok" and not call.dot and not call.strong_version:
+            return None  # a promotion that had nothing to write
+        return operation_of(call, "write", call.value)
 
-    return told("sessions", session.check(history_of(world.calls, wanted)))
+    return told("sessions", session.check(record.history(wanted)))
 
 
-def _bounded(world: World) -> list[str]:
+def _bounded(record: Record) -> list[str]:
     """No bounded read is older than its bound."""
 
     def wanted(call: Call) -> Operation | None:
         if call.level == "bounded":
-            operation = read_of(call)
+            operation = record.read(call)
             operation.value = {"ms": call.bound_ms}
             return operation
-        if call.dot is not None:
-            return operation_of(call, "write", call.value)
-        return None
+        return operation_of(call, "write", call.value) if call.writes else None
 
-    verdict = staleness.check(history_of(world.calls, wanted), bound_ms=float("inf"))
-    return told("bounded", verdict)
+    history = record.history(wanted)
+    return told("bounded", staleness.check(history, bound_ms=float("inf")))
 
 
-def _strong(world: World) -> list[str]:
+def _strong(record: Record) -> list[str]:
     """Strong calls on one key are linearizable among themselves, whatever else is done to it."""
+    promoted = record.promoted()
 
     def wanted(call: Call) -> Operation | None:
         if call.kind == "strong_get":
-            return operation_of(call, "read", None, result=call.seen.value if call.seen else None)
-        if call.kind in ("strong_put", "promote"):
+            return operation_of(call, "read", None, result=call.seen and call.seen.value)
+        if call.kind == "strong_put":
             return operation_of(call, "write", call.value)
+        if call.kind == "promote" and call.id in promoted:
+            return operation_of(call, "write", promoted[call.id])
         return None
 
-    return told("strong", linear.check(Register(), history_of(world.calls, wanted)))
+    return told("strong", linear.check(Register(), record.history(wanted)))
 
 
 # --- when it came to rest -------------------------------------------------------------------------
@@ -93,175 +92,161 @@ def _strong(world: World) -> list[str]:
 
 def survived(world: World) -> bool:
     """Judge what every owner holds now that all are equal; False when something was found."""
-    found = [*_registers(world), *_kinds(world)]
+    record = Record(world.calls, world.oracle.writes)
+    names = sorted({(made.store, made.key) for made in world.calls.made.values()})
+    found: list[str] = []
+    for store, key in names:
+        shape = SHAPES.get(store) or SHAPES.get(f"{store}/{key.rstrip('0123456789')}")
+        if shape is not None:
+            found += _one_key(world, record, store, key, shape)
+        if store == "last":
+            found += _winner(world, record, key)
     for text in found:
         world.watch.find(text)
     return not found
 
 
 def _owners(world: World, store: str, key: str) -> list[StoreHost]:
-    ring = world.rings.ring
-    any_host = world.hosts[ring.hosts[0]]
-    return [world.hosts[host_id] for host_id in any_host.replica.owners(store, key)]
+    first = world.hosts[world.rings.ring.hosts[0]]
+    return [world.hosts[host_id] for host_id in first.replica.owners(store, key)]
 
 
-def _keys(world: World) -> Iterator[tuple[str, str]]:
-    """Everything that was ever written, in a fixed order."""
-    yield from sorted({(call.store, call.key) for call in world.calls.all if call.dot is not None})
+Shape = Callable[["World", "StoreHost", list[Made]], tuple[list[tuple[str, Any]], Any]]
+"""From a host and the updates of a key to (word, value) of each update, and what the host shows."""
 
 
-def _final(world: World, store: str, key: str, host: StoreHost) -> Operation:
-    """What one owner shows in the end, of the local plane alone."""
-    merge = host.replica.shelf.store(store).definition.merge
-    seen = shown(host.replica.read(store, key), None, merge, host.replica.joiner.collected)
-    now = world.queue.now
-    return Operation(
-        id=0,
-        process=f"final {host.id}",
-        f="final",
-        key=f"{store}/{key}",
-        value=None,
-        invoked=0,
-        start=now,
-        end=now,
-        outcome="ok",
-        result=seen.value,
-        versions=dict(seen.context),
-        host=host.id,
-    )
-
-
-def _with_finals(world: World, history: History, more: list[Operation]) -> History:
-    last = [op.ended for op in history.operations if op.ended != NEVER]
-    place = max(last, default=0) + len(world.calls.events) + 1
-    return History([*history.operations, *finals(more, place)], "s")
-
-
-def _registers(world: World) -> list[str]:
-    found: list[str] = []
-    finals_: list[Operation] = []
-    for store, key in _keys(world):
-        if store in ("last", "sib"):
-            for host in _owners(world, store, key):
-                final = _final(world, store, key, host)
-                if store == "sib":
-                    final.result = [*_siblings(host, key), *_deletes(world, final)]
-                finals_.append(final)
-        if store == "last":
-            found += _winner(world, key)
-            finals_ += _feeds(world, store, key)
-
-    def wanted(call: Call) -> Operation | None:
-        if call.dot is None or call.store not in ("last", "sib"):
-            return None
-        if call.store == "last":
-            return operation_of(call, "write", call.value, versions=seen_after(call))
-        value = ["deleted", call.id] if call.kind == "delete" else call.value
-        return operation_of(call, "assign", value, versions=seen_after(call))
-
-    history = _with_finals(world, history_of(world.calls, wanted), finals_)
-    return found + told("registers", convergence.check(history))
-
-
-def _siblings(host: StoreHost, key: str) -> list[Any]:
-    """All values that stand beside each other."""
-    state = host.replica.read("sib", key)
-    entries = state.entries if isinstance(state, RegisterState) else []
-    return [codec.decode_value(e.value) for e in entries if e.value is not None]
-
-
-def _deletes(world: World, final: Operation) -> list[Any]:
-    """A tombstone may have been collected: deletes that the state has seen and that no write
-    replaced count as shown."""
-    seen = final.versions or {}
-    calls = [c for c in world.calls.all if f"{c.store}/{c.key}" == final.key and c.dot]
-    found: list[Any] = []
-    for call in calls:
-        if call.kind != "delete" or call.dot is None or seen.get(call.dot[0], 0) < call.dot[1]:
-            continue
-        actor, seq = call.dot
-        if not any(c.overwrote.get(actor, 0) >= seq for c in calls if c is not call):
-            found.append(["deleted", call.id])
-    return found
-
-
-def _feeds(world: World, store: str, key: str) -> list[Operation]:
-    """What the hosts' feeds say was lost of a key."""
-    found: list[Operation] = []
+def _one_key(world: World, record: Record, store: str, key: str, shape: Shape) -> list[str]:
+    made = record.made(f"{store}/{key}")
+    operations: list[Operation] = []
+    reads: list[Operation] = []
     for host in _owners(world, store, key):
-        lost: list[Any] = []
-        for _, conflict in host.replica.conflicts(store, limit=10_000):
-            if conflict.key == key:
-                lost += [
-                    None if e.value is None else codec.decode_value(e.value)
-                    for e in conflict.losers
-                ]
-        final = _final(world, store, key, host)
-        final.f, final.result, final.process = "conflicts", lost, f"feed {host.id}"
-        found.append(final)
-    return found
+        words, shown = shape(world, host, made)
+        if not operations:
+            operations = [
+                update_of(one, word, value, place)
+                for place, (one, (word, value)) in enumerate(zip(made, words, strict=True))
+            ]
+        reads.append(_read(world, host, store, key, "final", shown))
+        if store == "last":
+            reads.append(_read(world, host, store, key, "conflicts", _feed(host, store, key)))
+    history = History([*operations, *at_rest(reads, len(operations))], "s")
+    return told("at rest", convergence.check(history))
 
 
-def _winner(world: World, key: str) -> list[str]:
+def _read(world: World, host: StoreHost, store: str, key: str, f: str, shown: Any) -> Operation:
+    now = world.queue.now
+    process, name = f"{f} {host.id}", f"{store}/{key}"
+    return Operation(0, process, f, name, None, 0, now, "ok", shown, end=now, host=host.id)
+
+
+def _value(world: World, host: StoreHost, store: str, key: str) -> Any:
+    """What the host shows of the local plane alone."""
+    merge = world.parts.merge_of(host.id) if store == "merged" else None
+    state = host.replica.read(store, key)
+    view = view_of(state, ABSENT, None if merge is None else Merger(merge))
+    return None if view.value is None else codec.decode_value(view.value)
+
+
+def _entries(host: StoreHost, store: str, key: str) -> list[RegisterEntry]:
+    state = host.replica.read(store, key)
+    return state.entries if isinstance(state, RegisterState) else []
+
+
+def _feed(host: StoreHost, store: str, key: str) -> list[Any]:
+    """What the host's feed says was lost of a key."""
+    lost: list[Any] = []
+    for _, conflict in host.replica.conflicts(store, limit=10_000):
+        if conflict.key == key:
+            lost += map(_plain, conflict.losers)
+    return lost
+
+
+def _plain(entry: RegisterEntry) -> Any:
+    """A value; a tombstone is named by its dot, because there may be many."""
+    if entry.value is None:
+        return ["deleted", entry.actor, entry.seq]
+    return codec.decode_value(entry.value)
+
+
+def _written(made: Made) -> Any:
+    return ["deleted", *made.dot] if made.is_delete else made.value
+
+
+# --- the shapes of keys ---------------------------------------------------------------------------
+
+
+def _last(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+    """One value; where there is none any more, the tombstone that was collected."""
+    entries = _entries(host, made[0].store, made[0].key)
+    words = [("write", _written(one)) for one in made]
+    if entries:
+        return words, _plain(max(entries, key=lambda e: (e.stamp, e.actor, e.seq)))
+    top = max(made, key=lambda one: (one.stamp, *one.dot))
+    return words, _written(top) if top.is_delete else None
+
+
+def _siblings(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+    """All values beside each other, and the tombstones that nobody replaced."""
+    entries = _entries(host, made[0].store, made[0].key)
+    words = [("assign", _written(one)) for one in made]
+    shown = [_plain(entry) for entry in entries]
+    for one in made:
+        actor, seq = one.dot
+        replaced = any(o.overwrote.get(actor, 0) >= seq for o in made if o is not one)
+        if one.is_delete and not replaced and _written(one) not in shown:
+            shown.append(_written(one))
+    return words, shown
+
+
+def _merged(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+    """Every update adds its own number to those that it saw."""
+    owns = {call.dot: call.own for call in world.calls.all if call.dot is not None}
+    words = [("add", owns.get(one.dot, max(one.value or [0]))) for one in made]
+    return words, _value(world, host, made[0].store, made[0].key) or []
+
+
+def _counter(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+    words = [(op, arguments[0] if arguments else 1) for _, op, arguments in map(_operation, made)]
+    return words, _value(world, host, made[0].store, made[0].key) or 0
+
+
+def _elements(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+    """Sets, and maps by their fields."""
+    words: list[tuple[str, Any]] = []
+    for kind, op, arguments in map(_operation, made):
+        words.append(("remove" if op == "remove" else "add", arguments[0]))
+    shown = _value(world, host, made[0].store, made[0].key) or []
+    return words, sorted(shown)
+
+
+def _operation(made: Made) -> tuple[str, str, list[Any]]:
+    kind, op, arguments = made.value
+    return kind, op, arguments
+
+
+SHAPES: dict[str, Shape] = {
+    "last": _last,
+    "sib": _siblings,
+    "merged": _merged,
+    "kinds/g_counter": _counter,
+    "kinds/pn_counter": _counter,
+    "kinds/or_set": _elements,
+    "kinds/or_map": _elements,
+}
+"""By store, or store and the key without its number."""
+
+
+def _winner(world: World, record: Record, key: str) -> list[str]:
     """Of all acknowledged writes none is above the one that is shown."""
-    host = _owners(world, "last", key)[0]
-    state = host.replica.read("last", key)
-    acked = [
-        call
-        for call in world.calls.acknowledged()
-        if (call.store, call.key) == ("last", key) and not call.excused
-    ]
-    if not acked:
+    sure = [one for one in record.made(f"last/{key}") if one.sure]
+    if not sure:
         return []
-    best = max(acked, key=lambda call: (call.stamp, *(call.dot or (0, 0))))
-    shown_ = state.winner if isinstance(state, RegisterState) else None
-    if shown_ is None:
-        if best.kind == "delete":
-            return []
-        return [f"last/{key}: call {best.id} was acknowledged with the highest stamp; it is gone"]
-    if (shown_.stamp, shown_.actor, shown_.seq) >= (best.stamp, *(best.dot or (0, 0))):
+    best = max(sure, key=lambda one: (one.stamp, *one.dot))
+    entries = _entries(_owners(world, "last", key)[0], "last", key)
+    if not entries:
+        gone = any(o.is_delete and o.stamp >= best.stamp for o in record.made(best.name))
+        return [] if gone else [f"{best.name}: {best.dot} had the highest stamp; it is gone"]
+    top = max(entries, key=lambda e: (e.stamp, e.actor, e.seq))
+    if (top.stamp, top.actor, top.seq) >= (best.stamp, *best.dot):
         return []
-    return [
-        f"last/{key}: call {best.id} has stamp {best.stamp}, shown is {shown_.stamp} of "
-        f"{shown_.actor}:{shown_.seq}"
-    ]
-
-
-def _kinds(world: World) -> list[str]:
-    """CRDTs and merged values: what was acknowledged is there, once; what was removed is not."""
-    finals_: list[Operation] = []
-    for store, key in _keys(world):
-        if store in ("kinds", "merged"):
-            for host in _owners(world, store, key):
-                final = _final(world, store, key, host)
-                final.result = plain(key, final.result)
-                finals_.append(final)
-
-    def wanted(call: Call) -> Operation | None:
-        if call.dot is None or call.store not in ("kinds", "merged"):
-            return None
-        if call.store == "merged":
-            return operation_of(call, "add", call.own)
-        return as_update(call)
-
-    history = _with_finals(world, history_of(world.calls, wanted), finals_)
-    return told("kinds", convergence.check(history))
-
-
-def plain(key: str, value: Any) -> Any:
-    """What a final read answers, as the judge of its kind wants it."""
-    if key.startswith(("pn_counter", "g_counter")):
-        return value or 0
-    if isinstance(value, dict):
-        return sorted(value)
-    return value or []
-
-
-def as_update(call: Call) -> Operation:
-    """An operation of a CRDT as the judge knows it. A remove knows what its state had seen."""
-    assert call.operation is not None
-    _, op, arguments = call.operation
-    if op in ("increment", "decrement"):
-        return operation_of(call, op, arguments[0] if arguments else 1)
-    f = "remove" if op in ("remove", "delete") else "insert" if op == "insert" else "add"
-    return operation_of(call, f, call.own, versions=dict(call.overwrote))
+    return [f"{best.name}: {best.dot} has stamp {best.stamp}, shown is {top.stamp}"]

@@ -6,7 +6,9 @@ its processes, and is whatever somebody set it to.
 
 from __future__ import annotations
 
-from quorate.chaos.sim.events import EventQueue, Life
+from collections.abc import Callable
+
+from quorate.chaos.sim.events import Act, EventQueue, Life
 
 EPOCH_S = 1.7e9
 
@@ -38,6 +40,15 @@ class StoreLife(Life):
     def __init__(self, queue: EventQueue, hardware: Hardware, *, clock_offset_s: float) -> None:
         super().__init__(queue, clock_rate=hardware.rate, clock_offset_s=clock_offset_s)
         self._hardware = hardware
+        self.around: Callable[[Act], object] = lambda act: act()
+        """What every act of this process runs in: its event loop."""
+
+    def run(self, act: Act) -> None:
+        """See `Life.run`."""
+        if self.over or self.paused:
+            super().run(act)
+        else:
+            self.around(act)
 
     def wall(self) -> float:
         return self._hardware.wall()

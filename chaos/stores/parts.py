@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from quorate.chaos.stores.door import Door
+from quorate.chaos.stores.replicas import SimReplica
+from quorate.chaos.stores.replicas import SimReplica
 from quorate.chaos.stores.ringhost import RingHost
 from quorate.chaos.stores.settings import union
-from quorate.consistency.replica.replica import StoreReplica
 from quorate.core.storage.disk_model import DiskImage
 
 Merge = Callable[[list[Any]], Any]
@@ -21,7 +22,7 @@ Merge = Callable[[list[Any]], Any]
 class Parts:
     """What to build hosts of."""
 
-    replica_class: type[StoreReplica] = StoreReplica
+    replica_class: type[SimReplica] = SimReplica
     door_class: type[Door] = Door
     ring_class: type[RingHost] = RingHost
     merge_of: Callable[[str], Merge] = lambda host: union

@@ -17,7 +17,6 @@ from quorate.consistency.ring.mover import Mover, MoverHooks
 from quorate.consistency.ring.placement import Ring
 from quorate.consistency.ring.ports import HostReport
 from quorate.consistency.ring.steward import RingSteward
-from quorate.core.errors import UsageError
 
 if TYPE_CHECKING:
     from quorate.chaos.stores.host import StoreHost
@@ -55,7 +54,10 @@ class RingHost(MoverHooks):
             hooks=self,
             config=mover_config(),
         )
-        self.replica.joiner.whole = self.mover.ready
+        self.replica.whole = self.mover.ready
+        plane: Any = host.door.plane
+        plane.sync_needed = self.mover.sync_needed
+        plane.ready = self.mover.ready
         self.steward = RingSteward(host.id, life, steward_config())
         self._busy = False
 
@@ -75,18 +77,16 @@ class RingHost(MoverHooks):
         if command.key == RING:
             ring = Ring.from_plain(command.value)
             self.steward.on_ring(ring)
-            self.replica.on_ring(ring)
             self.mover.on_ring(ring)
+            self._host.door.plane.on_ring(ring)
         elif command.key == MEMBERS:
             self.replica.on_members(command.value)
             self.mover.on_members(command.value)
             self.steward.on_members(command.value)
 
-    def on_heard(self, peer: str) -> None:
-        self.steward.on_heard(peer)
-
     def on_message(self, peer: str, message: dict[str, Any]) -> None:
         kind = message.get("k")
+        self.steward.on_heard(peer)
         if kind == "ae":
             self.exchange.on_message(peer, message)
         elif kind == "rescanned":
@@ -94,9 +94,10 @@ class RingHost(MoverHooks):
         elif kind == "report":
             self.steward.on_report(peer, HostReport.from_plain(message["r"]))
         else:
-            raise UsageError(f"nobody understands {kind!r}")
+            self.replica.on_message(peer, message)
 
     def on_peer(self, peer: str, *, up: bool) -> None:
+        self.replica.on_peer(peer, up=up)
         self.exchange.on_peer(peer, up)
         self.mover.on_peer(peer, up)
 
@@ -107,6 +108,7 @@ class RingHost(MoverHooks):
 
     def on_ready(self, epoch: int) -> None:
         self._host.note("has all that it gained in ring", epoch)
+        self._host.door.plane.news.notify()
 
     def on_problem(self, text: str) -> None:
         self._host.on_problem(text)
@@ -124,7 +126,7 @@ class RingHost(MoverHooks):
             self.steward.on_report(self._host.id, report)
             self._propose()
         elif leader is not None:
-            message = {"type": "rg", "k": "report", "r": report.to_plain()}
+            message = {"type": "st", "k": "report", "r": report.to_plain()}
             self._host.send(leader, message)
 
     def _propose(self) -> None:

@@ -6,16 +6,13 @@ The law: values from the options; the product's own defaults where nothing is sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from quorate.chaos.stores.options import Options
 from quorate.consistency.merkle.session import ExchangeConfig
-from quorate.consistency.replica.definitions import ReplicaConfig, StoreDef
+from quorate.consistency.replica.definitions import ReplicaConfig
 from quorate.consistency.ring.site import MoverConfig
 from quorate.consistency.ring.steward import StewardConfig
-
-if TYPE_CHECKING:
-    from quorate.chaos.stores.parts import Parts
 
 
 DEAD_AFTER_S = 5.0
@@ -29,19 +26,6 @@ def replica_config(options: Options) -> ReplicaConfig:
 def union(values: list[Any]) -> Any:
     """The merge function of the run: all numbers of all siblings."""
     return sorted({number for value in values for number in (value or [])})
-
-
-def definitions(options: Options, host: str, parts: Parts) -> list[StoreDef]:
-    """The stores as one host knows them."""
-    return [
-        StoreDef(
-            store.name,
-            resolver=store.resolver,
-            merge=parts.merge_of(host) if store.resolver == "merge" else None,
-            replicas=store.replicas,
-        )
-        for store in options.stores
-    ]
 
 
 def exchange_config() -> ExchangeConfig:

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from quorate.chaos.sim.events import EventQueue, Life
 from quorate.chaos.sim.transcript import Transcript
+from quorate.consistency.strong import NAMESPACE_PREFIX
+from quorate.core import codec
+from quorate.core.machine import commands, ops, results
+from quorate.core.machine.dict_store import DictStore
+from quorate.core.machine.machine import Machine
 
 TICK_S = 0.05
 HOP_S = (0.0005, 0.003)
@@ -27,45 +31,82 @@ FORGOTTEN_ENTRIES_MAX = 12
 Outcome = Literal["ok", "no", "refused", "unknown"]
 
 
+SESSION = 1
+MACHINE = "the machine"
+"""Commands of this key are for the replicated machine; the others are plain values."""
+
+
 class Command(NamedTuple):
-    """Set `key` to `value` if its revision is `expected` (None: whatever it is)."""
+    """Set `key` to `value` if its revision is `expected` (None: whatever it is); of `MACHINE`:
+    `value` is a command of the machine."""
 
     key: str
     value: Any
     expected: int | None = None
-    stamped: bool = False
-    """`value` is [stamp, value], and gets a higher stamp where the key's is not lower."""
 
 
 class Answer(NamedTuple):
-    """`no`: the compare failed. `refused`: certainly not applied. `index` is where it stands."""
+    """`no`: the compare failed. `refused`: certainly not applied. `index` is where it stands,
+    `result` what the machine answered."""
 
     outcome: Outcome
     index: int = 0
+    result: Any = None
+
+
+class StrongWritten(NamedTuple):
+    """A strong write of a store's key: the key's version after it."""
+
+    version: int
+    stamp: int
+    value: Any
 
 
 class Record(NamedTuple):
-    """`version`: how many writes the key has seen."""
-
     revision: int
     value: Any
-    version: int = 1
+
+
+class Copy:
+    """The group's state as it is after a prefix of the log: the product's machine, and values."""
+
+    def __init__(self) -> None:
+        self.machine = Machine(DictStore())
+        self.records: dict[str, Record] = {}
+        self.applied = 0
+
+    def apply(self, index: int, command: Command) -> tuple[bool, Any]:
+        """Whether its compare held, and what the machine says."""
+        self.applied = index
+        batches: list[bytes] = []
+        if command.key == MACHINE:
+            row = (index, *command.value)
+            batches.append(commands.encode_batch(SESSION, index, [row]))
+        elif index == 1:
+            row = (1, *commands.open_session(0))
+            batches.append(commands.encode_batch(SESSION, 1, [row]))
+        applied = self.machine.apply(index, 1, batches)
+        if command.key == MACHINE:
+            result = applied[-1][2]
+            return not results.is_failed(result), result
+        known = self.records.get(command.key)
+        held = command.expected in (None, 0 if known is None else known.revision)
+        if held:
+            self.records[command.key] = Record(index, command.value)
+        return held, None
 
 
 Done = Callable[[Answer], object]
 
 
-@dataclass(slots=True)
-class View:
+class View(Copy):
     """What one process has applied."""
 
-    life: Life
-    on_applied: Callable[[int, Command, bool], object]
-    applied: int = 0
-    records: dict[str, Record] = field(default_factory=dict[str, Record])
-    waiting: list[tuple[int, Callable[[], object]]] = field(
-        default_factory=list[tuple[int, Callable[[], object]]]
-    )
+    def __init__(self, life: Life) -> None:
+        super().__init__()
+        self.life = life
+        self.on_applied: Callable[[int, Command, bool], object] = lambda index, command, held: None
+        self.waiting: list[tuple[int, Callable[[], object]]] = []
 
     def get(self, key: str) -> Record | None:
         return self.records.get(key)
@@ -91,11 +132,13 @@ class Oracle:
     ) -> None:
         self._queue, self._rng, self._voters, self._reach = queue, rng, voters, reach
         self._transcript = transcript
-        self.log: list[tuple[Command, bool]] = []
-        """Entries from index 1 on, each with whether its compare held."""
+        self.log: list[Command] = []
+        """Entries from index 1 on."""
+        self.truth = Copy()
+        self.writes: dict[str, list[StrongWritten]] = {}
+        """Store and key -> its strong writes, in their order."""
         self.leader: str | None = voters[0]
         self.term = 1
-        self._state: dict[str, Record] = {}
         self._views: dict[str, View] = {}
         self._kept: dict[str, int] = {}
         self._electing = False
@@ -108,7 +151,7 @@ class Oracle:
     ) -> View:
         """A process starts: it knows most of what its predecessor had applied."""
         kept = max(0, self._kept.get(host, 0) - self._rng.randint(0, FORGOTTEN_ENTRIES_MAX))
-        view = self._views[host] = View(life, lambda index, command, held: None)
+        view = self._views[host] = View(life)
         for index in range(1, kept + 1):
             self._apply(view, index)
         view.on_applied = on_applied
@@ -128,7 +171,7 @@ class Oracle:
 
     def value(self, key: str) -> Any:
         """What the group has agreed on, last."""
-        return self._state[key].value
+        return self.truth.records[key].value
 
     def _both(self, one: str, other: str) -> bool:
         return one == other or (self._reach(one, other) and self._reach(other, one))
@@ -168,9 +211,9 @@ class Oracle:
                 )
             self._answer(life, done, Answer("unknown"))
             return
-        index, held = self._commit(command)
+        answer = self._commit(command)
         if self._both(leader, host):
-            self._answer(life, done, Answer("ok" if held else "no", index))
+            self._answer(life, done, answer)
 
     def _commit_late(self, command: Command) -> None:
         if self.leader is not None and self._has_majority(self.leader):
@@ -197,22 +240,19 @@ class Oracle:
 
     # --- the log --------------------------------------------------------------------------------
 
-    def _commit(self, command: Command) -> tuple[int, bool]:
-        known = self._state.get(command.key)
-        revision = 0 if known is None else known.revision
-        held = command.expected is None or command.expected == revision
-        if known is not None and command.stamped:
-            stamp, value = command.value
-            command = command._replace(value=[max(stamp, known.value[0] + 1), value])
-        self.log.append((command, held))
+    def _commit(self, command: Command) -> Answer:
+        self.log.append(command)
         index = len(self.log)
-        if held:
-            version = 1 if known is None else known.version + 1
-            self._state[command.key] = Record(index, command.value, version)
-        self._transcript.trace("strong", index, command.key, "held" if held else "compare failed")
+        held, result = self.truth.apply(index, command)
+        if command.key == MACHINE and held and command.value[0] == ops.PUT_STAMPED:
+            _, namespace, key, data, *_ = command.value
+            name = f"{namespace.removeprefix(NAMESPACE_PREFIX)}/{key}"
+            value = None if data is None else codec.decode_value(data)
+            self.writes.setdefault(name, []).append(StrongWritten(result[1], result[2], value))
+        self._transcript.trace("strong", index, command.key, "held" if held else "failed")
         for host in self._views:
             self._spread(host)
-        return index, held
+        return Answer("ok" if held else "no", index, result)
 
     def _spread(self, host: str) -> None:
         late = LATE_S if self._rng.random() < LATE_PROBABILITY else 0.0
@@ -235,12 +275,8 @@ class Oracle:
             act()
 
     def _apply(self, view: View, index: int) -> None:
-        command, held = self.log[index - 1]
-        view.applied = index
-        if held:
-            known = view.records.get(command.key)
-            version = 1 if known is None else known.version + 1
-            view.records[command.key] = Record(index, command.value, version)
+        command = self.log[index - 1]
+        held, _ = view.apply(index, command)
         view.on_applied(index, command, held)
 
     # --- time -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 The law: findings are kept in the order they were found, one sentence each; the watch changes
 nothing. A dot names one update for ever; a host says only what is on its disk; what it says it has
-applied is there.
+applied is there. What is durable is read from the simulated disks, not from what a replica says.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quorate.chaos.sim.transcript import Transcript
-from quorate.chaos.stores.calls import Call, Calls, Vector
-from quorate.consistency.replica.definitions import Conflict
+from quorate.chaos.stores.calls import Call, Calls, Dot, Made, Vector
+from quorate.consistency.replica import batches
 from quorate.consistency.replica.states import KeyState, RegisterState
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ FINDINGS_MAX = 20
 class Known:
     """What a host was seen to have."""
 
-    incarnation: int = 0
-    applied: Vector = field(default_factory=Vector)
-    checked: Vector = field(default_factory=Vector)
+    applied: Vector = field(default_factory=dict[int, int])
+    checked: Vector = field(default_factory=dict[int, int])
     """So far of each actor what is applied was looked up in the states."""
+    held: set[Dot] = field(default_factory=set[Dot])
+    """While it is down: the acknowledged updates that its disk has."""
 
 
 def covers(state: KeyState, actor: int, seq: int) -> bool:
@@ -40,7 +41,7 @@ def covers(state: KeyState, actor: int, seq: int) -> bool:
 
 
 class Watch:
-    """Collects findings. `stop` is called at the first."""
+    """Collects findings. `stop` is called at the first. `disks(host)`: what lies on a disk."""
 
     def __init__(
         self,
@@ -53,13 +54,8 @@ class Watch:
         self.now = now
         self.findings: list[str] = []
         self.known: dict[str, Known] = {}
-        self.durable: Vector = {}
-        """How far the log of each actor was ever seen to be synced."""
-        self.hosts_of: dict[int, str] = {}
-        self.gone: set[str] = set()
-        """Hosts whose disk is empty since they lost it."""
-        self.conflicts: list[tuple[str, Conflict]] = []
-        self._by_actor: dict[int, list[Call]] = {}
+        self.hosts: dict[str, StoreHost] = {}
+        self._by_actor: dict[int, list[Made]] = {}
 
     def find(self, text: str) -> None:
         """Something that must not be."""
@@ -68,82 +64,133 @@ class Watch:
             self._transcript.note("FOUND", text)
             self._stop()
 
-    # --- events ---------------------------------------------------------------------------------
+    # --- lives ----------------------------------------------------------------------------------
 
     def on_started(self, host: StoreHost) -> None:
-        self.gone.discard(host.id)
+        """A restart keeps what was applied."""
+        self.hosts[host.id] = host
         known = self.known.setdefault(host.id, Known())
-        known.incarnation = host.incarnation
         applied = host.replica.applied
         for actor, seq in known.applied.items():
             if applied.get(actor, 0) < seq:
-                self.find(f"{host.id} had applied {actor}:{seq}; restarted, {applied.get(actor)}")
+                self.find(
+                    f"{host.id} had applied {actor}:{seq}, and after a restart "
+                    f"{applied.get(actor, 0)}"
+                )
         known.checked = {}
-        self.hosts_of[host.replica.actor] = host.id
+        self._forget_lost(host)
+
+    def _forget_lost(self, host: StoreHost) -> None:
+        """What was in memory only is gone, and its dots may be given again: nobody saw them."""
+        for actor in host.replica.identity.own:
+            rows = self._by_actor.get(actor, [])
+            while rows and rows[-1].dot[1] > max(host.disk.upto.get(actor, 0), host.replica.head):
+                self._calls.made.pop(rows.pop().dot, None)
 
     def on_killed(self, host: StoreHost) -> None:
         if host.failed is None:
             self.look(host)
+        known = self.known[host.id]
+        known.held = {made.dot for made in self._calls.made.values() if self._has(host, made)}
 
     def on_wiped(self, host: StoreHost) -> None:
         """Updates that lay on this disk only are nobody's fault any more."""
         self.known[host.id] = Known()
-        self.gone.add(host.id)
-        for call in self._calls.acknowledged():
-            if call.excused or call.dot is None:
-                continue
-            actor, seq = call.dot
-            if not any(known.applied.get(actor, 0) >= seq for known in self.known.values()):
-                call.excused = f"only {host.id} held it when its disk was lost"
+        for made in self._calls.made.values():
+            others = [other for other in self.hosts.values() if other is not host]
+            if made.sure and not any(self._holds(other, made) for other in others):
+                made.excused = f"only {host.id} held it when its disk was lost"
 
-    def on_update(self, host: StoreHost, call: Call) -> None:
-        """An update got its dot."""
-        assert call.dot is not None
-        actor, last = call.dot
+    def _holds(self, host: StoreHost, made: Made) -> bool:
+        """Whether the host's disk has this acknowledged update, the host running or not."""
+        if host.life is None:
+            return made.dot in self.known[host.id].held
+        return self._has(host, made)
+
+    def _has(self, host: StoreHost, made: Made) -> bool:
+        actor, seq = made.dot
+        if not made.sure or host.replica.applied.get(actor, 0) < seq:
+            return False
+        state = host.replica.read(made.store, made.key)
+        return state is not None and covers(state, actor, seq)
+
+    # --- updates --------------------------------------------------------------------------------
+
+    def on_made(self, host: StoreHost, made: Made) -> None:
+        """A replica made an update: its dot was never given before."""
+        actor, seq = made.dot
         rows = self._by_actor.setdefault(actor, [])
-        if rows and rows[-1].dot is not None and last - call.dots + 1 <= rows[-1].dot[1]:
+        if rows and seq <= rows[-1].dot[1]:
             other = rows[-1]
             self.find(
-                f"dot {actor}:{last} of call {call.id} on {host.id} comes after call {other.id} on "
-                f"{other.host} had {other.dot}: a dot names two updates"
+                f"dot {actor}:{seq} of {made.name} on {host.id} comes after {other.dot[1]} of "
+                f"{other.name} on {other.host}: a dot names two updates"
             )
-        rows.append(call)
-        self._calls.by_dot[call.dot] = call
+        rows.append(made)
+        self._calls.made[made.dot] = made
 
-    def on_conflict(self, host: StoreHost, conflict: Conflict) -> None:
-        self.conflicts.append((host.id, conflict))
+    def on_acknowledged(self, call: Call) -> None:
+        """A client was told that its update is there: it is on the disks that are named."""
+        if call.dot is None:
+            return
+        made = self._calls.made.get(call.dot)
+        if made is None or made.name != call.name:
+            self.find(f"call {call.id} was told dot {call.dot}, which nobody made for {call.name}")
+            return
+        if not call.achieved_durable:
+            return
+        actor, seq = made.dot
+        made.acked = True
+        if len(call.holders) < call.wait_for:
+            self.find(f"call {call.id} waited for {call.wait_for} hosts; told {call.holders}")
+        for holder in call.holders:
+            if self.hosts[holder].disk.upto.get(actor, 0) < seq:
+                self.find(
+                    f"call {call.id} was told that {holder} holds {actor}:{seq}; its disk ends at "
+                    f"{self.hosts[holder].disk.upto.get(actor, 0)}"
+                )
 
     def on_sent(self, host: StoreHost, peer: str, message: dict[str, Any]) -> None:
-        return
+        """A host speaks: updates it pushes, and what it says it has, are on its disk."""
+        if message.get("type") != "st":
+            return
+        kind, upto = message.get("k"), host.disk.upto
+        if kind == "push":
+            for body in message["b"]:
+                batch = batches.decode_record(body)
+                if isinstance(batch, batches.Batch) and batch.upto > upto.get(batch.actor, 0):
+                    self.find(
+                        f"{host.id} pushes {batch.actor}:{batch.upto} to {peer}; its disk ends at "
+                        f"{upto.get(batch.actor, 0)}"
+                    )
+        elif kind in ("ack", "know", "hello"):
+            said: Any = message["v"]
+            for actor, seq in said.items():
+                if seq > upto.get(actor, 0):
+                    self.find(
+                        f"{host.id} tells {peer} that it has {actor}:{seq} ({kind}); its disk ends "
+                        f"at {upto.get(actor, 0)}"
+                    )
 
     # --- looking --------------------------------------------------------------------------------
 
     def look(self, host: StoreHost) -> None:
         """Called now and then for every running host, and before it is killed."""
         replica, known = host.replica, self.known[host.id]
-        own, applied = replica.actor, replica.applied
+        applied = replica.applied
         if replica.durable > replica.head:
             self.find(f"{host.id} has synced {replica.durable} of {replica.head} updates")
-        if applied.get(own, 0) != replica.durable:
-            self.find(
-                f"{host.id} has synced {replica.durable} and says {applied.get(own)} of itself"
-            )
-        self.durable[own] = max(self.durable.get(own, 0), replica.durable)
+        for actor, seq in applied.items():
+            if seq > host.disk.upto.get(actor, 0):
+                self.find(
+                    f"{host.id} says it applied {actor}:{seq}; its disk ends at "
+                    f"{host.disk.upto.get(actor, 0)}"
+                )
         for actor, seq in known.applied.items():
             if applied.get(actor, 0) < seq:
                 self.find(f"{host.id} had applied {actor}:{seq} and now {applied.get(actor, 0)}")
         known.applied = dict(applied)
         self._check_applied(host, known)
-
-    def look_at_all(self, hosts: list[StoreHost]) -> None:
-        """After each host was looked at: nobody has more of an actor than that actor synced."""
-        for host in hosts:
-            for actor, seq in self.known[host.id].applied.items():
-                if seq > self.durable.get(actor, 0):
-                    self.find(
-                        f"{host.id} says it applied {actor}:{seq}; that actor's disk ends at "
-                        f"{self.durable.get(actor, 0)}"
-                    )
 
     def _check_applied(self, host: StoreHost, known: Known) -> None:
         """What is newly said to be applied was seen by the states of its keys."""
@@ -155,15 +202,14 @@ class Watch:
             if seq <= since:
                 continue
             known.checked[actor] = seq
-            for call in reversed(self._by_actor.get(actor, ())):
-                assert call.dot is not None
-                if call.dot[1] <= since:
+            for made in reversed(self._by_actor.get(actor, ())):
+                if made.dot[1] <= since:
                     break
-                if call.dot[1] > seq or not replica.owns(call.store, call.key):
+                if made.dot[1] > seq or not made.sure or not replica.owns(made.store, made.key):
                     continue
-                state = replica.read(call.store, call.key)
-                if state is not None and not covers(state, *call.dot):
+                state = replica.read(made.store, made.key)
+                if state is not None and not covers(state, *made.dot):
                     self.find(
-                        f"{host.id} says it applied {actor}:{seq}, and {call.store}/{call.key} "
-                        f"there has not seen {call.dot[1]} (call {call.id} on {call.host})"
+                        f"{host.id} says it applied {actor}:{seq}, and {made.name} there has not "
+                        f"seen {made.dot[1]}, made on {made.host}"
                     )

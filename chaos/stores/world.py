@@ -38,6 +38,7 @@ ACKED_MIN_CALLS = 15
 EVENTS_MAX = 2_000_000
 LOST_HOSTS_MAX = 2
 """Disks lost at once: fewer than `replicas`."""
+WARM_UP_S = 1.0
 RECOVERY_S = 3.0
 """After so long a host that lost its disk counts as whole again."""
 
@@ -116,7 +117,7 @@ class World:
             )
             for number in range(options.sessions)
         ]
-        self._lost: list[tuple[float, str]] = []
+        self._lost: dict[str, float] = {}
         self.heal_s = 0.0
 
     def _host(self, host_id: str) -> StoreHost:
@@ -148,12 +149,18 @@ class World:
         return link.up and not link.fault.blocked
 
     def _may_lose(self, host: StoreHost) -> bool:
-        now = self.queue.now
-        self._lost = [row for row in self._lost if now - row[0] < RECOVERY_S]
-        others = {host_id for _, host_id in self._lost} - {host.id}
-        if len(others) >= LOST_HOSTS_MAX or self.rings.ring.before is not None:
+        """Fewer than `replicas` disks are lost at once: one counts until its host runs again, was
+        given time to be repaired, and nobody's keys are moving."""
+        now, moving = self.queue.now, self.rings.ring.before is not None
+        for host_id in list(self._lost):
+            other = self.hosts[host_id]
+            if not other.running or moving or now - other.started_at < RECOVERY_S:
+                self._lost[host_id] = now
+            elif now - self._lost[host_id] > RECOVERY_S:
+                del self._lost[host_id]
+        if len({*self._lost, host.id}) > LOST_HOSTS_MAX or moving:
             return False
-        self._lost.append((now, host.id))
+        self._lost[host.id] = now
         return True
 
     # --- phases ---------------------------------------------------------------------------------
@@ -166,9 +173,9 @@ class World:
         for host in self.hosts.values():
             host.start()
         self._look()
+        self._pass(WARM_UP_S)
         for client in self.clients:
             client.start()
-        self._pass(0.5)
         self.nemesis.start()
         self._pass(options.seconds)
         self.nemesis.calm()
@@ -220,7 +227,6 @@ class World:
         running = [host for host in self.hosts.values() if host.running]
         for host in running:
             self.watch.look(host)
-        self.watch.look_at_all(running)
         now = self.queue.now
         for call in self.calls.all[-200:]:
             if call.outcome == "pending" and now > call.deadline + ENDING_S:
@@ -239,7 +245,7 @@ class World:
         if not findings:
             for text in judge.judge(self):
                 self.watch.find(text)
-        acked = self.calls.acknowledged()
+        acked = [made for made in self.calls.made.values() if made.acked]
         reads = [call for call in self.calls.all if call.kind == "get" and call.outcome == "ok"]
         verdict: Verdict = "broken" if findings else "held"
         if not findings and len(acked) < ACKED_MIN_CALLS:
