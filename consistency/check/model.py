@@ -22,11 +22,16 @@ class Compiled(NamedTuple):
     reads: list[bool]
     initial: State
     step: Step
+    needs: Sequence[State | None] | None = None
+    gives: Sequence[State | None] | None = None
+    """As in `Call`, where the model can tell."""
 
     def calls(self) -> list[Call]:
+        nothing = [None] * len(self.codes)
+        needs, gives = self.needs or nothing, self.gives or nothing
         return [
-            Call(op.invoked, op.ended, code)
-            for op, code in zip(self.operations, self.codes, strict=True)
+            Call(op.invoked, op.ended, self.codes[i], self.reads[i], needs[i], gives[i])
+            for i, op in enumerate(self.operations)
         ]
 
 

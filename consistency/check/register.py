@@ -58,8 +58,10 @@ class Register:
         numbers = Numbers()
         initial = numbers.of(self._initial)
         kept, codes = self._codes(operations, numbers)
-        reads = [code[0] == READ for code in codes]
-        return Compiled(kept, list[Code](codes), reads, initial, step)
+        reads = [code[0] in (READ, KEPT) for code in codes]
+        needs = [value if what in (READ, SWAP) else None for what, value, _ in codes]
+        gives = [_gives(code) for code in codes]
+        return Compiled(kept, list[Code](codes), reads, initial, step, needs, gives)
 
     def _codes(
         self, operations: Sequence[Operation], numbers: Numbers
@@ -108,6 +110,11 @@ class Register:
         for op, (_, value, _) in pairs:
             groups.setdefault(root(value), []).append(op)
         return [useless + watching, [g for value, g in groups.items() if value != root(initial)]]
+
+
+def _gives(code: RegisterCode) -> int | None:
+    what, value, new = code
+    return value if what == WRITE else new if what in (SWAP, MAYBE) else None
 
 
 def _matters(op: Operation) -> bool:

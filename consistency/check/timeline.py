@@ -5,6 +5,8 @@ The law of this file: text out, no judgement.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from quorate.consistency.check.history import NEVER, History, Operation
 from quorate.consistency.check.values import Versions, show
 
@@ -17,12 +19,14 @@ def describe(operation: Operation) -> str:
     parts = [operation.f]
     if operation.key is not None:
         parts.append(str(operation.key))
-    if operation.value is not None:
+    if operation.f == "txn":
+        parts = [_transaction(operation)]
+    elif operation.value is not None:
         parts.append(show(operation.value))
-    if operation.outcome == "ok" and (operation.result is not None or operation.value is None):
-        parts.append(f"-> {show(operation.result)}")
-    elif operation.outcome != "ok":
+    if operation.outcome != "ok":
         parts.append(f"({operation.outcome})")
+    elif operation.f != "txn" and (operation.result is not None or operation.value is None):
+        parts.append(f"-> {show(operation.result)}")
     for name, value in (
         ("at", operation.host),
         ("session", operation.session),
@@ -34,6 +38,31 @@ def describe(operation: Operation) -> str:
         if value is not None:
             parts.append(f"{name} {value if isinstance(value, str) else show(value)}")
     return " ".join(parts)
+
+
+def _transaction(operation: Operation) -> str:
+    """`[append x 1, r y [2]]`, or `if [...] then [...] else [...] -> held [...]`."""
+    value: Any = operation.value
+    if not isinstance(value, dict):
+        return f"txn {_steps(operation.result if operation.outcome == 'ok' else value)}"
+    body = cast("dict[str, Any]", value)
+    words = {"compare": "if", "then": "then", "else": "else"}
+    parts = [f"{words[name]} {_steps(body[name])}" for name in words if body.get(name)]
+    if isinstance(operation.result, dict):
+        answer = cast("dict[str, Any]", operation.result)
+        held = "held" if answer.get("held") else "not held"
+        parts.append(f"-> {held} {show(answer.get('results'))}")
+    return f"txn {' '.join(parts)}"
+
+
+def _steps(value: Any) -> str:
+    steps = cast("list[Any]", value) if isinstance(value, list | tuple) else []
+    texts = [
+        " ".join(word if isinstance(word, str) else show(word) for word in cast("list[Any]", step))
+        for step in steps
+        if isinstance(step, list | tuple)
+    ]
+    return f"[{', '.join(texts)}]"
 
 
 def _vector(versions: Versions | None) -> dict[str, int] | None:
