@@ -77,7 +77,8 @@ def table(counts: Counter[str], total: int, us_per_op: float) -> list[str]:
     return rows
 
 
-async def _spy(spy: str, pid: int, seconds: float, out: Path) -> None:
+async def record(spy: str, pid: int, seconds: float, out: Path) -> None:
+    """Have py-spy write the samples of a process to `out`."""
     process = await asyncio.create_subprocess_exec(
         spy,
         "record",
@@ -109,7 +110,7 @@ async def profile(work: Work) -> str:
         await asyncio.sleep(work.warmup_s)
         before = {role: cpu_s(pid) for role, pid in pids.items()}
         await asyncio.gather(
-            *(_spy(spy, pid, work.seconds - 1, folder / role) for role, pid in pids.items())
+            *(record(spy, pid, work.seconds - 1, folder / role) for role, pid in pids.items())
         )
         used = {role: cpu_s(pid) - before[role] for role, pid in pids.items()}
         done = await load
@@ -119,16 +120,18 @@ async def profile(work: Work) -> str:
             "",
         ]
         for role in pids:
-            text += _of_role(role, (folder / role).read_text(), used[role], done.ops_per_s, work)
+            ops = done.ops_per_s * (work.seconds - 1)
+            text += of_role(role, (folder / role).read_text(), used[role], ops)
         return "\n".join(text)
     finally:
         await group.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _of_role(role: str, raw: str, used_s: float, ops_per_s: float, work: Work) -> list[str]:
+def of_role(role: str, raw: str, used_s: float, ops: float) -> list[str]:
+    """Two tables: `used_s` of processor time for `ops` operations, by function."""
     found = shares(raw)
-    us_per_op = used_s * 1e6 / max(1.0, ops_per_s * (work.seconds - 1))
+    us_per_op = used_s * 1e6 / max(1.0, ops)
     return [
         f"### {role}: {us_per_op:.1f} us of processor time per operation ({found.total} samples)",
         "",

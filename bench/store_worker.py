@@ -58,7 +58,8 @@ class StoreWorker(Worker):
     # --- levels -----------------------------------------------------------------------------------
 
     async def open(self, order: Order) -> Any:
-        """Define the stores, write `keys` keys (a third each host), have a session that saw all."""
+        """Define the stores and write `keys` keys, each host its part. Every host later goes through
+        all keys, each from another place, so that they rarely write one key at the same time."""
         host = self.host
         desk = host.runtime.stores.desk  # TEMP
         self.store, self.counters = desk.store(STORE), desk.store(COUNTERS)
@@ -68,6 +69,8 @@ class StoreWorker(Worker):
         await self.counters.pn_counter("first").increment()
         await self.probes.put("first", 0)
         part = self.keys[order["part"] :: order["parts"]]
+        turn = len(self.keys) * order["part"] // order["parts"]
+        self.keys = self.keys[turn:] + self.keys[:turn]
         for start in range(0, len(part), CHUNK_KEYS):
             await asyncio.gather(
                 *(self.store.put(k, self.value) for k in part[start : start + CHUNK_KEYS])

@@ -54,7 +54,9 @@ class RaftGroup(System):
 
     async def start(self, folder: Path) -> None:
         self.folder = folder
-        self.peers = dict(zip(self.hosts, free_addresses(len(self.hosts)), strict=True))
+        self.peers = self.peers or dict(
+            zip(self.hosts, free_addresses(len(self.hosts)), strict=True)
+        )
         try:
             await asyncio.gather(*(self.start_host(host) for host in self.hosts))
             await self.wait_ready()
