@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from quorate.consistency.layers.cached import Cache
 from quorate.consistency.replica.definitions import SIBLINGS_MAX
 from quorate.consistency.store.session import Session
 from quorate.consistency.store.store import Store
@@ -26,6 +27,7 @@ from quorate.core.raft.replicated import MachineState
 from quorate.core.wire.mesh import Mesh
 from quorate.hosts.config import Settings
 from quorate.hosts.members import Members
+from quorate.hosts.partition import Partition
 from quorate.hosts.runtime import Runtime
 from quorate.hosts.stores import Stores
 
@@ -125,6 +127,17 @@ class HostFace:
     def leader(self) -> str | None:
         """Who leads, as far as this host knows."""
         return None if self._runtime is None else self._runtime.group.leader
+
+    def cache(self, name: str, **options: Any) -> Cache:
+        """A cache of the cluster: one computation per key, and nothing old behind an invalidation.
+        `options` are those of `quorate.consistency.layers.options.CacheOptions`, with `ttl=`,
+        `stale=` and `error_ttl=` in seconds. Raises `ConfigError` when it is open with others."""
+        return self.runtime.beside.caches.open(name, **options)
+
+    @property
+    def partition(self) -> Partition:
+        """Whom this host reaches, what changed, and what each heal had to reconcile."""
+        return self.runtime.beside.partition
 
     # --- stores -----------------------------------------------------------------------------------
 

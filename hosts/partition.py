@@ -296,12 +296,3 @@ class Partition:
             "diverged_keys": sum(report.diverged_keys for report in self._reports),
             **{f"{kind}_total": count for kind, count in self._counts.items()},
         }
-
-
-def links_of(
-    reachability: dict[str, dict[str, object]], members: list[str], voters: tuple[str, ...]
-) -> Links:
-    """The mesh's own words (`Mesh.reachability`) about the other members."""
-    to = {m: bool(reachability.get(m, {}).get("connected")) for m in members}
-    back = {m: bool(reachability.get(m, {}).get("inbound")) for m in members}
-    return Links(to, back, voters)

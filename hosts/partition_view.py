@@ -160,3 +160,12 @@ class PartitionView:
             one_way,
             self._since,
         )
+
+
+def links_of(
+    reachability: Mapping[str, Mapping[str, object]], members: list[str], voters: tuple[str, ...]
+) -> Links:
+    """The mesh's own words (`Mesh.reachability`) about the other members."""
+    to = {m: bool(reachability.get(m, {}).get("connected")) for m in members}
+    back = {m: bool(reachability.get(m, {}).get("inbound")) for m in members}
+    return Links(to, back, voters)

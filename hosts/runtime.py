@@ -27,6 +27,7 @@ from quorate.core.raft.members import Configuration, Member
 from quorate.core.wire.auth import Auth, MutualTls, NoAuth, SharedSecret
 from quorate.core.wire.frames import ProtocolError
 from quorate.core.wire.mesh import Mesh
+from quorate.hosts.beside import Beside
 from quorate.hosts.config import Settings
 from quorate.hosts.folder import DataFolder
 from quorate.hosts.stores import STORE, Stores
@@ -82,6 +83,7 @@ class Runtime:
         me: Any = self
         self._news = RaftNews(me)
         self.stores = Stores(me)
+        self.beside = Beside(me)
 
     @property
     def clock(self) -> Clock:
@@ -155,6 +157,7 @@ class Runtime:
                 self.driver.on_peer(peer, up=True)
         self.digests.start()
         self.stores.start()
+        self.beside.start()
 
     # --- news of the parts -----------------------------------------------------------------------
 
@@ -230,6 +233,7 @@ class Runtime:
         call twice."""
         self._quiet = True
         self.stores.be_quiet(failure)
+        self.beside.be_quiet()
         if failure is not None:
             self.group.break_off(failure)
         self.group.stop()
@@ -242,6 +246,7 @@ class Runtime:
 
     async def close(self, *, flush: bool) -> None:
         """Stop everything and close the folder; `flush`: make the state durable first."""
+        await self.beside.close()
         await self.leases.stop()
         await self.stores.close(flush=flush)
         self.be_quiet(None)
@@ -260,6 +265,7 @@ class Runtime:
             "digests": self.digests.statistics(),
             "wire": self.mesh.statistics(),
             "stores": self.stores.statistics(),
+            **self.beside.statistics(),
         }
 
 

@@ -99,6 +99,8 @@ class Stores(StoreNews):
             if self._stopped:
                 raise Unavailable("the host is stopped or stopping")
             found = self._open = StoreParts(self, runtime)
+            found.plane.watcher = runtime.beside
+            found.exchange.told = runtime.beside.on_exchange
             self._take_members(runtime.configuration)
             self._look_now()
             found.replica.start()

@@ -6,13 +6,15 @@ The law of this file: it translates and decides nothing but whether the short wa
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quorate.consistency.events.port import Kept
 from quorate.consistency.store.core import Core
-from quorate.consistency.store.store import Store
 from quorate.core import codec
 from quorate.core.group.group import Group
+
+if TYPE_CHECKING:
+    from quorate.consistency.store.store import Store
 
 
 class StorePort:

@@ -61,6 +61,17 @@ class AppendReceipt(NamedTuple):
         return None if self.make_token is None else self.make_token()
 
 
+class LogParts:
+    """What writes a log on one host; it must exist once."""
+
+    def __init__(self, port: LogPort, name: str) -> None:
+        self.keys = Keys(named.check_log_name(name))
+        self.strong = StrongStrand(port, self.keys)
+        self.own = OwnStrand(port, self.keys)
+        self.seen: Version = {}
+        """What this host has shown of the log."""
+
+
 class EventLog:
     """One log on one host. `timeout` in seconds, None: the host's default."""
 
@@ -69,6 +80,7 @@ class EventLog:
         port: LogPort,
         name: str,
         *,
+        parts: LogParts | None = None,
         consistency: str = "eventual",
         snapshot_every: int = SNAPSHOT_EVERY_EVENTS,
     ) -> None:
@@ -77,12 +89,11 @@ class EventLog:
         self.name = named.check_log_name(name)
         self._port = port
         self._level = "eventual" if consistency == "crdt" else consistency
-        self._keys = Keys(name)
-        self._strong = StrongStrand(port, self._keys)
-        self._own = OwnStrand(port, self._keys)
+        self._parts = parts = parts or LogParts(port, name)
+        self._keys, self._strong, self._own = parts.keys, parts.strong, parts.own
         self._reading = Reading(port, self._keys, self._strong)
         self._rebuilding = Rebuilding(port, self._keys, self._reading, snapshot_every)
-        self._seen: Version = {}
+        self._seen = parts.seen
         self._counts = dict.fromkeys(("appended", "repeated"), 0)
 
     # --- appending -------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ class Exchange:
         # Begins at a random place: an answer to an earlier life of this host finds no session.
         self._number = rng.getrandbits(48)
         self._running = True
+        self.told: Done | None = None
+        """Hears of every exchange that ended."""
         self._counts = dict.fromkeys(
             ("begun", "complete", "incomplete", "malformed", "keys_sent", "keys_received"), 0
         ) | dict.fromkeys(("bytes_sent", "bytes_received", "bytes_answered"), 0)
@@ -109,6 +111,8 @@ class Exchange:
         counts["complete" if report.complete else "incomplete"] += 1
         for name in ("keys_sent", "keys_received", "bytes_sent", "bytes_received"):
             counts[name] += getattr(report, name)
+        if self.told is not None:
+            self.told(report)
         done(report)
 
     # --- what happens to it -----------------------------------------------------------------------

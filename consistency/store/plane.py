@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from quorate.consistency.replica.definitions import Conflict
 from quorate.consistency.replica.hooks import ReplicaHooks
@@ -53,6 +53,13 @@ Listener = Callable[[str, str], None]
 """(store, key): the key's local state is another one."""
 
 
+class Watcher(Protocol):
+    """Who follows what happens to all stores of the host."""
+
+    def on_changed(self, store: str, key: str) -> None: ...
+    def on_conflict(self, conflict: Conflict) -> None: ...
+
+
 class Plane(ReplicaHooks):
     """One per host. `attach` gives it the replica, whose hooks it is."""
 
@@ -89,6 +96,7 @@ class Plane(ReplicaHooks):
         self.ready: Callable[[int], bool] = _everything
         """Whether this host has all of a partition that it owns."""
         self.on_placement: list[Callable[[], None]] = []
+        self.watcher: Watcher | None = None
         self._replica: StoreReplica | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopped = False
@@ -227,6 +235,8 @@ class Plane(ReplicaHooks):
         self.sync_needed(peer)
 
     def on_changed(self, store: str, key: str) -> None:
+        if self.watcher is not None:
+            self.watcher.on_changed(store, key)
         listeners = self.listeners.get(store)
         if listeners:
             for listener in tuple(listeners):
@@ -234,6 +244,8 @@ class Plane(ReplicaHooks):
 
     def on_conflict(self, conflict: Conflict) -> None:
         self.conflict_news.notify()
+        if self.watcher is not None:
+            self.watcher.on_conflict(conflict)
 
     def on_problem(self, text: str) -> None:
         self.world.on_problem(text)

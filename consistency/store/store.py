@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Unpack
 
+from quorate.consistency.events.binding import StorePort
+from quorate.consistency.events.log import EventLog
+from quorate.consistency.events.logs import Logs
+from quorate.consistency.layers.local import LocalLayer
+from quorate.consistency.layers.views import Layer, persistent, shared
 from quorate.consistency.replica.definitions import check_key
 from quorate.consistency.replica.states import RegisterState
 from quorate.consistency.store import handles
@@ -43,6 +48,8 @@ class Parts:
         self.writes = writes
         self.reads = reads
         self.listing = listing
+        self.local = LocalLayer()
+        self.logs: Logs | None = None
         self.agreed = False
         """The group knows the store as it is here."""
         self.ready: Callable[[float], Any] = _nothing
@@ -251,6 +258,36 @@ class Store:
         listeners = self._plane.listeners.setdefault(self.name, [])
         listeners.append(listener)
         return lambda: listeners.remove(listener) if listener in listeners else None
+
+    # --- layers and logs --------------------------------------------------------------------------
+
+    @property
+    def local(self) -> LocalLayer:
+        """State of this host only: in memory, not replicated, survives nothing."""
+        return self._parts.local
+
+    @property
+    def shared(self) -> Layer:
+        """The same keys, replicated, acknowledged from memory (`shared(durable=True)`: from
+        disk)."""
+        return shared(self)
+
+    @property
+    def persistent(self) -> Layer:
+        """The same keys, on disk before an update is acknowledged."""
+        return persistent(self)
+
+    def events(
+        self, name: str, *, consistency: str | None = None, snapshot_every: int = 100
+    ) -> EventLog:
+        """The log of this name: `append`, `read`, `rebuild`, `watch`. `consistency`: of appends
+        that name none; the store's own by default."""
+        logs = self._parts.logs
+        if logs is None:
+            me: Any = self
+            logs = self._parts.logs = Logs(StorePort(me, self._core))
+        level = consistency or self._level
+        return logs.open(name, consistency=level, snapshot_every=snapshot_every)
 
     # --- typed handles ----------------------------------------------------------------------------
 
