@@ -20,7 +20,6 @@ from quorate.consistency.merkle.steps import (
     LOWER_LEVEL,
     STATES_BYTES_MAX,
     Round,
-    durable,
     exported,
 )
 from quorate.consistency.merkle.tree import (
@@ -59,7 +58,7 @@ class Answering:
         elif what == "pull":
             reply(self._pull(request))
         elif what == "sync":
-            durable(self._data, lambda: reply({}))
+            self._data.barrier(lambda: reply({}))
         elif what == "push":
             self._push(peer, request, reply)
         else:

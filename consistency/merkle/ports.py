@@ -6,7 +6,7 @@ The law of this file: types only. `consistency/replica` gives the real thing, te
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 from quorate.consistency.merkle.tree import BucketTree
 
@@ -25,15 +25,6 @@ class Absorbed(NamedTuple):
     cut: Mapping[int, int] = {}
     failed: str | None = None
     """Why nothing is durable; None when all is."""
-
-
-@runtime_checkable
-class Barrier(Protocol):
-    """Data that are in memory before they are on the disk."""
-
-    def barrier(self, done: Callable[[], None]) -> None:
-        """`done` once all that is in memory now is on the disk."""
-        ...
 
 
 class Data(Protocol):
@@ -71,4 +62,8 @@ class Data(Protocol):
         """Merge [store, key, state] at once; `done` when synced. The state ["gone", cut] takes away
         what is not newer than `cut`. Raises UsageError, with nothing changed, for a malformed
         entry."""
+        ...
+
+    def barrier(self, done: Callable[[], None]) -> None:
+        """`done` once all that is in memory now is on the disk."""
         ...

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from quorate.consistency.merkle.ports import Barrier, Data, Message
+from quorate.consistency.merkle.ports import Data, Message
 from quorate.consistency.merkle.tree import BucketTree
 from quorate.core import codec
 
@@ -71,14 +71,6 @@ class Step(Protocol):
     def on_answer(self, whole: Round, answer: Message, then: Next, stop: Stop) -> None:
         """Calls `then(steps)` once the answer is used up, or `stop(why)`. Raises Malformed."""
         ...
-
-
-def durable(data: Data, then: Callable[[], None]) -> None:
-    """`then` once all that is in memory now is on the disk."""
-    if isinstance(data, Barrier):
-        data.barrier(then)
-    else:
-        then()
 
 
 def exported(data: Data, store: str, key: str) -> bytes | None:

@@ -22,7 +22,6 @@ from quorate.consistency.merkle.steps import (
     Round,
     Step,
     Stop,
-    durable,
     exported,
 )
 from quorate.consistency.merkle.tree import BUCKETS, pack
@@ -208,7 +207,7 @@ class SyncStep:
         return {}, None
 
     def on_answer(self, whole: Round, answer: Message, then: Next, stop: Stop) -> None:
-        durable(whole.data, lambda: then([]))
+        whole.data.barrier(lambda: then([]))
 
 
 def _absorb(

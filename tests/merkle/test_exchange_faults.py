@@ -239,7 +239,7 @@ def equal_means_durable(pair: Pair) -> bool:
     def barrier(done: Any) -> None:
         pair.queue.after(0.7, lambda: (synced.append(pair.queue.now), done()))
 
-    pair.b.barrier = barrier  # pyright: ignore[reportAttributeAccessIssue]
+    pair.b.barrier = barrier
     return pair.sync().complete and bool(synced)
 
 

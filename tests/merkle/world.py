@@ -81,6 +81,9 @@ class SmallReplica:
 
         self._queue.after(SYNC_S, synced)
 
+    def barrier(self, done: Callable[[], None]) -> None:
+        self._queue.after(SYNC_S, done)
+
     # --- what a test does ---------------------------------------------------------------------
 
     def define(self, store: str) -> None:
