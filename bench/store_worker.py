@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from array import array
 from collections.abc import Awaitable, Callable
@@ -58,8 +59,8 @@ class StoreWorker(Worker):
     # --- levels -----------------------------------------------------------------------------------
 
     async def open(self, order: Order) -> Any:
-        """Define the stores and write `keys` keys, each host its part. Every host later goes through
-        all keys, each from another place, so that they rarely write one key at the same time."""
+        """Define the stores and write `keys` keys, each host its part. Later every host goes through
+        all keys in an order of its own."""
         host = self.host
         desk = host.runtime.stores.desk  # TEMP
         self.store, self.counters = desk.store(STORE), desk.store(COUNTERS)
@@ -69,8 +70,7 @@ class StoreWorker(Worker):
         await self.counters.pn_counter("first").increment()
         await self.probes.put("first", 0)
         part = self.keys[order["part"] :: order["parts"]]
-        turn = len(self.keys) * order["part"] // order["parts"]
-        self.keys = self.keys[turn:] + self.keys[:turn]
+        random.Random(order["part"]).shuffle(self.keys)
         for start in range(0, len(part), CHUNK_KEYS):
             await asyncio.gather(
                 *(self.store.put(k, self.value) for k in part[start : start + CHUNK_KEYS])
