@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from quorate.chaos.sim.events import EventQueue, Life
 from quorate.core.group.deadlines import Deadlines
 
@@ -11,7 +13,7 @@ class Call:
 
     def __init__(self, other: Call | None = None) -> None:
         self.other = other
-        self.bucket: dict[object, None] = {}
+        self.bucket: dict[Any, None] = {}
         self.ended = 0
 
     def on_deadline(self, now: float) -> None:
