@@ -207,9 +207,13 @@ class Sequence(Handle):
         """Insert items so that the first of them has this index."""
         return await self._operate("insert", [index, list(items)], options)
 
-    async def append(self, *items: Any, **options: Unpack[UpdateOptions]) -> Receipt:
-        """Insert items at the end."""
-        return await self._operate("append", [list(items)], options)
+    async def append(self, item: Any, **options: Unpack[UpdateOptions]) -> Receipt:
+        """Insert an item at the end."""
+        return await self._operate("append", [item], options)
+
+    async def set(self, index: int, item: Any, **options: Unpack[UpdateOptions]) -> Receipt:
+        """Put an item in place of another; it survives a deletion that did not see it."""
+        return await self._operate("set", [index, item], options)
 
     async def delete(self, index: int, count: int = 1, **options: Unpack[UpdateOptions]) -> Receipt:
         """Delete `count` items from this index on."""
@@ -265,6 +269,10 @@ class OrMap(Handle):
     async def put(self, field: str, value: Any, **options: Unpack[UpdateOptions]) -> Receipt:
         """Write a field as a register: the same as `cart[field].set(value)`."""
         return await self[field].set(value, **options)
+
+    async def clear(self, **options: Unpack[UpdateOptions]) -> Receipt:
+        """Remove every field seen here."""
+        return await self._operate("clear", [], options)
 
     async def remove(self, field: str, **options: Unpack[UpdateOptions]) -> Receipt:
         """Remove a field with all that was seen in it here."""

@@ -117,7 +117,7 @@ def wanted(
 
 def _default_level(own: UpdateLevel, session: Session | None, crdt: bool) -> UpdateLevel:
     if crdt:
-        return "crdt" if own == "strong" else own
+        return "session" if session is not None or own == "session" else "crdt"
     return "session" if session is not None and own == "eventual" else own
 
 

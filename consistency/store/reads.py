@@ -143,6 +143,7 @@ class Reads:
         if home and level == "session" and core.covers(past) and core.synced(key):
             return Seen(core.view(key), plane.host_id)
         last: Exception | None = None
+        here: StaleReplica | None = None
         while True:
             left_s = plane.left(until)
             if home:
@@ -154,7 +155,7 @@ class Reads:
                 try:
                     return Seen(await self.here(key, level, past, patience), plane.host_id)
                 except StaleReplica as stale:
-                    last = stale
+                    here = stale
             for peer in plane.nearest(core.homes(key)):
                 share_s = min(plane.left(until), max(PATIENCE_S * 4, left_s / 4))
                 if not share_s:
@@ -166,7 +167,7 @@ class Reads:
                     last = error
             plane.check()
             if not plane.left(until):
-                raise self._stale(key) from last
+                raise here or self._stale(key) from last
             pause_s = min(plane.left(until), LOOK_AGAIN_S)
             await plane.news.wait(plane.clock.monotonic() + pause_s)
             home = core.is_home(key)

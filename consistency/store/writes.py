@@ -99,6 +99,7 @@ class Writes:
     ) -> Receipt:
         core = self._core
         core.refuse_crdt(key, "update")
+        core.refuse_cut_off(wanted.on_partition, key)
         if not core.is_home(key):
             await self._forward.fetch(core, key, wanted.until)
         await self._caught_up(key, wanted)
@@ -146,8 +147,8 @@ class Writes:
         core.refuse_cut_off(wanted.on_partition, key)
         degraded = wanted.on_partition == "degraded"
         try:
-            if degraded and plane.world.cut_off():
-                raise Partitioned(f"{core.what(key)}: this host reaches no majority")
+            if plane.world.cut_off():
+                raise NoQuorum(f"{core.what(key)}: this host reaches no majority; nothing was sent")
             left_s = plane.left(wanted.until)
             write = await attempt(left_s * STRONG_SHARE_RATIO if degraded else left_s)
             return self._strong_receipt(wanted, write)
