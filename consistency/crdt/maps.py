@@ -5,8 +5,9 @@ the key, so a concurrent update of the key survives, with nothing but what the r
 A key has one kind; where hosts that could not see each other made it two, both are kept, everybody
 shows the one with the lower code, and `mixed()` names the key.
 
-A fresh delta knows the only keys it is about (`touched`): joining it looks at no other. A state,
-and a delta that went into another, is about all keys.
+A delta, and deltas joined with each other, know the only keys they are about (`touched`): joining
+them looks at no other. A state is about all keys. Only a delta that was made here says so in its
+wire form (`fresh`): what was read and became the state of a host must have a state's bytes.
 """
 
 from __future__ import annotations
@@ -146,8 +147,11 @@ class OrMap(Crdt):
     # --- join -------------------------------------------------------------------------------------
 
     def join_store(self, other: OrMap) -> bool:
-        self.touched, self.fresh = None, False
         keys: Iterable[str] | None = other.touched
+        if other.touched is None or self.touched is None:
+            self.touched, self.fresh = None, False
+        else:
+            self.touched |= other.touched  # two deltas: still about no other keys
         if keys is None:
             keys = [*self.children, *(key for key in other.children if key not in self.children)]
         changed = False

@@ -49,12 +49,34 @@ def machine_of(make: Callable[..., Crdt]) -> type[RuleBasedStateMachine]:
         def sync(self, to: int, source: int) -> None:
             self.story.sync(to, source)
 
-        @rule(who=WHO, dice=SMALL)
-        def wipe_or_forget(self, who: int, dice: int) -> None:
-            if dice == 0:
-                self.story.wipe(who)
-            else:
-                self.story.forget(who)
+        @rule(one=WHO, two=WHO, a=WHAT, b=SMALL, c=WHAT, d=SMALL)
+        def race(self, one: int, two: int, a: int, b: int, c: int, d: int) -> None:
+            """Two that know the same act apart, one collects, they meet."""
+            self.story.sync(one, two)
+            self.story.sync(two, one)
+            self.story.operate(one, a, b, 1)
+            self.story.operate(two, c, d, 1)
+            self.story.collect(two)
+            self.story.sync(one, two)
+
+        @rule(to=WHO, number=NUMBER)
+        def late(self, to: int, number: int) -> None:
+            """The newer delta first, and a collection between the two."""
+            self.story.deliver(to, number)
+            self.story.collect(to)
+            self.story.deliver(to, number + 1)
+
+        @rule(who=WHO)
+        def wipe(self, who: int) -> None:
+            self.story.wipe(who)
+
+        @rule(who=WHO, a=WHAT, b=SMALL)
+        def forget(self, who: int, a: int, b: int) -> None:
+            """A guest's copy is dropped once everybody has what it did; then it is asked again."""
+            for other in range(3):
+                self.story.sync(other, who)
+            self.story.forget(who)
+            self.story.operate(who, a, b, 2)
 
         @rule(who=WHO)
         def collect(self, who: int) -> None:

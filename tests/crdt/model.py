@@ -99,7 +99,7 @@ class Model:
             return
         key, kind, inner, inner_args = args
         part = self.parts.get((key, kind), Model(kind))
-        seen = value.get(key)
+        seen = (value or {}).get(key)
         made.parts[key, kind] = part.effect(inner, inner_args, at, stamp, seen, False)
 
     def _sequence(
@@ -153,8 +153,10 @@ class Model:
             gone = {what for mark, what in alive.values() if mark == b"-"}
             return sorted({what for mark, what in alive.values() if mark == b"+"} - gone)
         if self.kind == "sequence":
-            last = {what[0]: max((w[2], i, w[1]) for i, w in alive.items() if w[0] == what[0])
-                    for what in alive.values()}
+            last = {
+                what[0]: max((w[2], i, w[1]) for i, w in alive.items() if w[0] == what[0])
+                for what in alive.values()
+            }
             return {item: version for item, (_, _, version) in last.items()}
         return sorted(set(alive.values()))
 
