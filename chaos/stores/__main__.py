@@ -14,6 +14,7 @@ import gc
 import json
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -61,12 +62,14 @@ class Run:
 
     def __call__(self, seed: int, echo: Callable[[str], object] | None = None) -> Report:
         gc.disable()  # a run is short and full of cycles: collected once, at its end
-        try:
-            parts = None if self._plant is None else planted(self._plant, seed)
-            return run_seed(seed, self._seconds, parts, echo)
-        finally:
-            gc.enable()
-            gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # coroutines of killed processes
+            try:
+                parts = None if self._plant is None else planted(self._plant, seed)
+                return run_seed(seed, self._seconds, parts, echo)
+            finally:
+                gc.enable()
+                gc.collect()
 
 
 # --- one ------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ class Seen:
     """What the session must find wherever it reads next."""
     host: str
     """Who answered."""
+    context: Vector
+    """What that host's state of the key had seen: which tombstones were collected from it."""
 
 
 @dataclass(slots=True, eq=False)

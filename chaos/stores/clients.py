@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
@@ -56,6 +55,8 @@ class Client:
         self.host = self._rng.choice(hosts)
         self.stopped = False
         self.busy: Call | None = None
+        self._added: dict[str, list[Any]] = {}
+        """By key of a set, map or sequence: what this client added."""
         self._menu: list[tuple[Callable[[], Call], int]] = [
             (self._put, 10),
             (self._get, 14),
@@ -184,27 +185,40 @@ class Client:
 
     def _operate(self) -> Call:
         number, rng = next(self._ids), self._rng
-        if not OPERATIONS:
-            return self._put()
-        kind, op, arguments = rng.choice(OPERATIONS)(number, rng)
-        call = self._call("operate", self._level(), "kinds", self._key(kind))
+        kind = rng.choice(KINDS)
+        key = self._key(kind)
+        op, arguments = self._operation(kind, number, self._added.setdefault(key, []))
+        level: Level = "session" if rng.random() < 0.5 else "crdt"
+        call = self._call("operate", level, "kinds", key)
         call.operation = (kind, op, arguments)
-        call.value = number
+        call.own = number
         return call
+
+    def _operation(self, kind: str, number: int, known: list[Any]) -> tuple[str, list[Any]]:
+        """An operation of a kind; what is added is new each time, and removed now and then."""
+        rng = self._rng
+        if kind == "g_counter":
+            return "increment", [rng.randint(1, 3)]
+        if kind == "pn_counter":
+            return rng.choice(("increment", "decrement")), [rng.randint(1, 3)]
+        removes = bool(known) and rng.random() < 0.35
+        if kind == "sequence":
+            known.append(number)
+            if removes:
+                return "delete", [0]
+            return ("append", [number]) if rng.random() < 0.6 else ("insert", [0, [number]])
+        if removes:
+            return "remove", [rng.choice(known)]
+        element: Any = f"field {number}" if kind == "or_map" else number
+        known.append(element)
+        if kind == "or_map":
+            return "update", [element, "pn_counter", "increment", [1]]
+        return "add", [element]
 
     def _get_crdt(self) -> Call:
         level: Level = "session" if self._rng.random() < 0.7 else "local"
-        kind = self._rng.choice(("pn_counter", "g_counter", "or_set", "or_map", "sequence"))
+        kind = self._rng.choice(KINDS)
         return self._call("get", level, "kinds", self._key(kind))
 
 
-Operation = tuple[str, str, list[Any]]
-OPERATIONS: tuple[Callable[[int, random.Random], Operation], ...] = ()
-
-
-def stop_all(clients: Sequence[Client]) -> None:
-    for client in clients:
-        client.stopped = True
-
-
-__all__ = ["DEADLINE_S", "Client", "partial", "stop_all"]
+KINDS = ("g_counter", "pn_counter", "or_set", "or_map", "sequence")

@@ -135,7 +135,8 @@ class Door:
             outcome, reason = "no", str(error)
         except UsageError as error:
             outcome, reason = "no", f"{type(error).__name__}: {error}"
-            self._watch.find(f"{self._host.id}, call {call.id} ({call.kind}): {reason}")
+            if call.operation is None or call.operation[1] != "delete":  # an index may be gone
+                self._watch.find(f"{self._host.id}, call {call.id} ({call.kind}): {reason}")
         except QuorateError as error:
             outcome = "no" if error.outcome == "not_applied" else "unknown"
             reason = f"{type(error).__name__}: {error}"
@@ -224,7 +225,8 @@ class Door:
         view, host, _ = await store.seen(call.key, options)
         value = None if view.value is None else codec.decode_value(view.value)
         siblings = [codec.decode_value(one) for one in view.siblings]
-        call.seen = Seen(value, siblings, view.version, view.type, view.saw, host)
+        context = self._watch.hosts[host].replica.seen(call.store, call.key)
+        call.seen = Seen(value, siblings, view.version, view.type, view.saw, host, context)
 
     def _told(self, call: Call, receipt: Receipt) -> None:
         """What the receipt says."""

@@ -213,10 +213,19 @@ def _counter(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tupl
 def _elements(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
     """Sets, and maps by their fields."""
     words: list[tuple[str, Any]] = []
-    for kind, op, arguments in map(_operation, made):
+    for _, op, arguments in map(_operation, made):
         words.append(("remove" if op == "remove" else "add", arguments[0]))
     shown = _value(world, host, made[0].store, made[0].key) or []
     return words, sorted(shown)
+
+
+def _sequence(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+    """Items, each inserted once, and deleted by who saw it."""
+    words: list[tuple[str, Any]] = []
+    for _, op, arguments in map(_operation, made):
+        word = {"delete": "remove", "insert": "insert"}.get(op, "append")
+        words.append((word, arguments[1][0] if op == "insert" else arguments[0]))
+    return words, _value(world, host, made[0].store, made[0].key) or []
 
 
 def _operation(made: Made) -> tuple[str, str, list[Any]]:
@@ -232,6 +241,7 @@ SHAPES: dict[str, Shape] = {
     "kinds/pn_counter": _counter,
     "kinds/or_set": _elements,
     "kinds/or_map": _elements,
+    "kinds/sequence": _sequence,
 }
 """By store, or store and the key without its number."""
 

@@ -33,6 +33,8 @@ class LifeLoop(asyncio.AbstractEventLoop):
         events._set_running_loop(self)  # noqa: SLF001
         try:
             act()
+        except Exception as error:
+            self._on_error(f"a callback raised {type(error).__name__}: {error} ({where(error)})")
         finally:
             events._set_running_loop(before)  # noqa: SLF001
 
@@ -85,4 +87,14 @@ class LifeLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if not self._life.over and error is not None:
-            self._on_error(f"nobody caught {type(error).__name__}: {error}")
+            self._on_error(f"nobody caught {type(error).__name__}: {error} ({where(error)})")
+
+
+def where(error: BaseException) -> str:
+    """File and line of the innermost frame."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "nowhere"
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"

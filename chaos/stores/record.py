@@ -71,10 +71,9 @@ class Record:
         if seen is None or (seen.version is not None and seen.type != "register"):
             return found
         made = self.made(call.name)
-        if seen.version is None:  # perhaps deleted, and collected since
-            tops = [one for one in made if one.is_delete]
-        else:
-            tops = [one for one in made if shown.get(one.dot[0], 0) == one.dot[1]]
+        tops = [one for one in made if shown.get(one.dot[0], 0) == one.dot[1]]
+        # A tombstone may have been collected; that it was there, only the state knows.
+        tops += [o for o in made if o.is_delete and seen.context.get(o.dot[0], 0) >= o.dot[1]]
         for top in tops:
             add(found, top.dot)
             for dot in top.overwrote.items():
@@ -98,7 +97,10 @@ class Record:
             rest = [write for write in writes if str(write.value) not in put]
             calls = [call for call in self.calls.all if call.kind == "promote"]
             calls = [call for call in calls if call.name == name]
-            told = {call.stamp: call for call in calls if call.outcome == "ok"}
+            told: dict[int, Call] = {}
+            for call in sorted(calls, key=lambda call: call.returned):
+                if call.outcome == "ok":
+                    told.setdefault(call.stamp, call)
             open_ = [call for call in calls if call.outcome == "unknown"]
             for write in rest:
                 if write.stamp in told:

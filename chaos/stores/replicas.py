@@ -9,7 +9,7 @@ from typing import Any
 
 from quorate.chaos.stores.calls import Made, Vector
 from quorate.consistency.replica.replica import StoreReplica, Update
-from quorate.consistency.replica.states import KeyState, RegisterState
+from quorate.consistency.replica.states import CrdtState, KeyState, RegisterState
 from quorate.core import codec
 
 
@@ -19,7 +19,7 @@ class SimReplica(StoreReplica):
     hooks: Any
 
     def put(self, store: str, key: str, value: bytes | None, **options: Any) -> Update:
-        seen = self._seen(store, key)
+        seen = self.seen(store, key)
         update = super().put(store, key, value, **options)
         plain = None if value is None else codec.decode_value(value)
         self._made(update, plain, seen, is_delete=value is None)
@@ -28,12 +28,15 @@ class SimReplica(StoreReplica):
     def operate(
         self, store: str, key: str, kind: str, op: str, args: list[Any], **options: Any
     ) -> Update:
-        seen = self._seen(store, key)
+        seen, told = self.seen(store, key), args
+        state = self.read(store, key)
+        if kind == "sequence" and op == "delete" and isinstance(state, CrdtState):
+            told = state.crdt.value()[args[0] : args[0] + 1]
         update = super().operate(store, key, kind, op, args, **options)
-        self._made(update, [kind, op, args], seen, is_delete=op == "reset")
+        self._made(update, [kind, op, told], seen, is_delete=op == "reset")
         return update
 
-    def _seen(self, store: str, key: str) -> Vector:
+    def seen(self, store: str, key: str) -> Vector:
         """What the key has seen; one that is not there has seen what was collected."""
         state = self.read(store, key)
         return dict(self.joiner.collected) if state is None else context_of(state)

@@ -111,6 +111,8 @@ class Watch:
         actor, seq = made.dot
         if not made.sure or host.replica.applied.get(actor, 0) < seq:
             return False
+        if host.replica.joiner.collected.get(actor, 0) >= seq:
+            return True
         state = host.replica.read(made.store, made.key)
         return state is not None and covers(state, actor, seq)
 
@@ -206,6 +208,8 @@ class Watch:
                 if made.dot[1] <= since:
                     break
                 if made.dot[1] > seq or not made.sure or not replica.owns(made.store, made.key):
+                    continue
+                if replica.joiner.collected.get(actor, 0) >= made.dot[1]:
                     continue
                 state = replica.read(made.store, made.key)
                 if state is not None and not covers(state, *made.dot):

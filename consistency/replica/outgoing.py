@@ -188,7 +188,7 @@ class Outgoing:
     def _first_after(self, position: int) -> int:
         """Where in the deque of own records the first one behind `position` stands."""
         own = self._log.own
-        if not position or own[0].position > position:
+        if not own or not position or own[0].position > position:
             return 0
         at = len(own)
         while at and own[at - 1].position > position:
