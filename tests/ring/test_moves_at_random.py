@@ -41,6 +41,10 @@ class Nemesis:
             host = self.rng.choice(self.serving())
             self.cluster.write(host, f"random-{self.number}", self.number)
 
+    def cut_a_log_short(self) -> None:
+        """Its limits were hit: what was not pushed yet is in states only."""
+        self.cluster.hosts[self.rng.choice(self.alive())].replica.log.clear()
+
     def cut_some(self) -> None:
         alive = self.alive()
         if self.rng.random() < 0.5:
@@ -70,8 +74,11 @@ class Nemesis:
             self.cluster.kill(self.rng.choice(self.alive()))
 
     def step(self) -> None:
-        acts = [self.write, self.write, self.cut_some, self.cluster.network.heal, self.join]
-        self.rng.choice([*acts, self.drain, self.kill])()
+        if self.rng.random() < 0.7:
+            self.write()
+        acts = [self.cut_some, self.cut_some, self.cluster.network.heal, self.join]
+        acts += [self.cut_a_log_short, self.drain, self.kill]
+        self.rng.choice(acts)()
         self.cluster.run(self.rng.choice([0.2, 1.0, 3.0, 8.0]))
         self.destroy_the_drained()
 
