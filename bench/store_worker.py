@@ -59,7 +59,7 @@ class StoreWorker(Worker):
     # --- levels -----------------------------------------------------------------------------------
 
     async def open(self, order: Order) -> Any:
-        """Define the stores and write `keys` keys, each host its part. Later every host goes through
+        """Define the stores, write `keys` keys, each host its part. Later every host goes through
         all keys in an order of its own."""
         host = self.host
         desk = host.runtime.stores.desk  # TEMP

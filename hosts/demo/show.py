@@ -1,9 +1,9 @@
 """`quorate demo`: three hosts, the leader killed with -9 in full load, every acknowledged write
-counted afterwards.
+counted afterwards; then the same key written at each level while a minority is cut off.
 
 The law of this file: the story is told in the order it happens, every figure is measured, and the
-exit code is 0 only when nothing was lost and nothing was applied twice. What a person sees is in
-`view.py`.
+exit code is 0 only when nothing was lost, nothing was applied twice and each level kept its
+promises. What a person sees is in `view.py`; the second half is in `levels.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from quorate.hosts.demo.arena import Arena
+from quorate.hosts.demo.level_view import LevelView
+from quorate.hosts.demo.levels import tell
 from quorate.hosts.demo.view import Audience, audience
 
 ELECTION_MAX_S = 15.0
@@ -44,6 +46,9 @@ async def run(args: argparse.Namespace) -> int:
     try:
         async with Arena(folder, writers=WRITERS, admin=True) as arena:
             figures = await story(arena, shown, args.seconds)
+        shown.close()
+        view = LevelView(silent=args.json, plain=args.plain)
+        figures["levels"] = await tell(folder / "levels", view)
     except asyncio.CancelledError:
         if not terminated.is_set():
             raise
@@ -55,7 +60,8 @@ async def run(args: argparse.Namespace) -> int:
             shutil.rmtree(folder, ignore_errors=True)
     if args.json:
         print(json.dumps(figures))
-    return 0 if figures["lost"] == 0 and figures["duplicated"] == 0 else 1
+    kept = figures["levels"]["held"]
+    return 0 if kept and figures["lost"] == 0 and figures["duplicated"] == 0 else 1
 
 
 async def story(arena: Arena, shown: Audience, seconds: float) -> dict[str, Any]:

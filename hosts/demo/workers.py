@@ -80,15 +80,19 @@ class WorkerProcess:
 
 
 async def start_worker(
-    settings: Mapping[str, Any], on_event: OnEvent, *, log: Path
+    settings: Mapping[str, Any],
+    on_event: OnEvent,
+    *,
+    log: Path,
+    module: str = "quorate.hosts.demo.worker",
 ) -> WorkerProcess:
-    """Start the worker of `settings` (see `worker.py`); what it writes to standard error goes to
-    `log`."""
+    """Start the worker of `settings` (see `worker.py` and `level_worker.py`); what it writes to
+    standard error goes to `log`."""
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "quorate.hosts.demo.worker",
+            module,
             json.dumps(settings),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

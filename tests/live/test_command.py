@@ -193,6 +193,9 @@ def test_the_demonstration_loses_nothing_and_prints_its_figures(tmp_path: Path) 
     assert 0 < figures["failover_ms"] < 10_000
     assert figures["writes_per_s"] > 0
     assert figures["catch_up_ms"] > 0
+    levels = figures["levels"]  # the second half: each level while a minority is cut off
+    assert levels["held"], levels
+    assert levels["cut"]["states"] == {"a": "majority_side", "b": "majority_side", "c": "isolated"}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

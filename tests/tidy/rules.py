@@ -134,6 +134,7 @@ DECIDERS: tuple[str, ...] = (
     "hosts/cli/parser.py",
     "hosts/cli/tables.py",
     "hosts/demo/record.py",
+    "hosts/demo/level_record.py",
     "hosts/demo/lines.py",
     "hosts/config.py",
     "hosts/partition_view.py",
