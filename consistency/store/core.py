@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from quorate.consistency.replica.definitions import StoreDef, check_key
+from quorate.consistency.replica.definitions import KEY_BYTES_MAX, StoreDef
+from quorate.consistency.replica.definitions import check_key as check_replica_key
 from quorate.consistency.replica.states import CrdtState, RegisterState
 from quorate.consistency.store.levels import OnPartition, UpdateLevel
 from quorate.consistency.store.merging import Merger
@@ -17,9 +18,21 @@ from quorate.consistency.store.session import Session
 from quorate.consistency.store.tokens import Past
 from quorate.consistency.store.views import View, view_of
 from quorate.consistency.strong import ABSENT, StrongRecord
-from quorate.core.errors import Partitioned, WrongType
+from quorate.core.errors import Partitioned, UsageError, WrongType
 
 EVERYTHING_SEEN = Past({})
+
+
+def check_key(key: object) -> str:
+    """A key: text of 1 to 448 bytes of UTF-8. Raises `UsageError`."""
+    if type(key) is str and key.isascii() and 0 < len(key) <= KEY_BYTES_MAX:
+        return key
+    text = check_replica_key(key)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"key {text[:40]!r} cannot be written as UTF-8") from error
+    return text
 
 
 class Wanted(NamedTuple):

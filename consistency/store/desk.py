@@ -12,12 +12,11 @@ from typing import Any
 from quorate.consistency.replica.definitions import (
     SIBLINGS_MAX,
     StoreDef,
-    check_key,
     check_store_name,
 )
 from quorate.consistency.store import forward as wire
 from quorate.consistency.store import levels
-from quorate.consistency.store.core import Core
+from quorate.consistency.store.core import Core, check_key
 from quorate.consistency.store.forward import Forward, past_of, wanted_of
 from quorate.consistency.store.levels import ReadLevel
 from quorate.consistency.store.listing import Listing

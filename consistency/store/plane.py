@@ -23,6 +23,8 @@ from quorate.core.errors import InvariantBroken, QuorateError, Stopped
 from quorate.core.group.group import Group
 from quorate.core.group.kv import KV, record_of
 
+VOLATILE_TURN_UPDATES = 64
+
 
 class Surroundings(NamedTuple):
     """What a host tells its stores of the world."""
@@ -89,6 +91,7 @@ class Plane(ReplicaHooks):
         self.placement: Placement | None = None
         self.strong_fresh_at = float("-inf")
         """Everything strong that was acknowledged by then (monotonic) is in this host's copy."""
+        self._volatile_updates = 0
         self.volatile: asyncio.Future[None] | None = None
         self.listeners: dict[str, list[Listener]] = {}
         self.sync_needed: Callable[[str], None] = _nobody
@@ -266,6 +269,12 @@ class Plane(ReplicaHooks):
             self.replica.mark_volatile(lambda: None if done.done() else done.set_result(None))
         if not self.volatile.done():
             await asyncio.shield(self.volatile)
+
+    async def breathe(self) -> None:
+        """Let others run now and then: a loop of updates from memory would never wait."""
+        self._volatile_updates += 1
+        if self._volatile_updates % VOLATILE_TURN_UPDATES == 0:
+            await asyncio.sleep(0)
 
     def statistics(self) -> dict[str, Any]:
         return {

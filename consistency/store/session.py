@@ -16,8 +16,9 @@ from quorate.consistency.store.tokens import ACTORS_MAX, Past, check_shape
 class SessionKeys(Protocol):
     """Where tokens are made and read."""
 
-    async def ready(self) -> None:
-        """Fetch the cluster's key if it is not here yet. Raises `Unavailable`."""
+    async def ready(self, timeout: float | None = None) -> None:
+        """Fetch the cluster's key if it is not here yet, within `timeout` seconds. Raises
+        `Unavailable`."""
         ...
 
     def is_ready(self) -> bool: ...
@@ -61,11 +62,11 @@ class Session:
     ) -> None:
         return None
 
-    async def ready(self) -> None:
-        """Fetch the cluster's key and read the token, if that is still to be done. Raises
-        `ForgedToken`, `Unavailable`."""
+    async def ready(self, timeout: float | None = None) -> None:
+        """Fetch the cluster's key and read the token, if that is still to be done, within `timeout`
+        seconds. Raises `ForgedToken`, `Unavailable`."""
         if not self._keys.is_ready():
-            await self._keys.ready()
+            await self._keys.ready(timeout)
         if self._unread is not None:
             self._read()
 

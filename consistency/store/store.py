@@ -14,11 +14,10 @@ from quorate.consistency.events.log import EventLog
 from quorate.consistency.events.logs import Logs
 from quorate.consistency.layers.local import LocalLayer
 from quorate.consistency.layers.views import Layer, persistent, shared
-from quorate.consistency.replica.definitions import check_key
 from quorate.consistency.replica.states import RegisterState
 from quorate.consistency.store import handles
 from quorate.consistency.store.conflicts import Conflicts
-from quorate.consistency.store.core import Core
+from quorate.consistency.store.core import Core, check_key
 from quorate.consistency.store.levels import UpdateLevel
 from quorate.consistency.store.listing import Listing
 from quorate.consistency.store.options import (
@@ -89,11 +88,11 @@ class Store:
         """Write a value in place of all that this host (strong: the group) has under the key.
 
         Raises `UsageError`, `WrongType`, `LimitExceeded`, and `Unavailable` with its outcome."""
+        check_key(key)
         data = codec.encode_value(value)
         if not options and self._plain and self._parts.agreed and self._core.whole:
             return await self._put_here(key, data)
         await self._ready(options)
-        check_key(key)
         return await self._writes.put(key, data, self._wanted(key, options))
 
     async def _put_here(self, key: str, data: bytes) -> Receipt:
@@ -181,7 +180,6 @@ class Store:
         await self._ready(options)
         check_key(key)
         asked = wanted(self._core, self._defaults, key, options, crdt=True)
-        await self._session(asked.session)
         return await self._writes.operate(key, kind, op, args, asked)
 
     # --- reads ------------------------------------------------------------------------------------
@@ -339,11 +337,11 @@ class Store:
             await self._parts.ready(self._plane.until(options.get("timeout")))
         session = options.get("session")
         if session is not None:
-            await self._session(session)
+            await self._session(session, options.get("timeout"))
 
-    async def _session(self, session: Any) -> None:
+    async def _session(self, session: Any, timeout: float | None) -> None:
         if isinstance(session, Session) and not session.is_read:
-            await session.ready()
+            await session.ready(self._plane.group.seconds(timeout))
 
     def _wanted(self, key: str, options: Any) -> Any:
         return wanted(self._core, self._defaults, key, options, crdt=False)

@@ -301,7 +301,8 @@ class Writes:
         update = make(dict(past.vector) or None, past.stamp, wanted.replicas)
         replicas = plane.me
         if not wanted.durable:
-            replicas, vector = plane.me, {}
+            await plane.breathe()
+            vector: dict[int, int] = {}
         elif wanted.wait_for == 1:
             await plane.durable.wait(update.seq, wanted.until)
             vector = {plane.replica.actor: update.seq}
