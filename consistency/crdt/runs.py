@@ -96,14 +96,13 @@ def read_items(
     others, runs, groups = listed(body, "a sequence", 3)
     everybody = actors + _other_actors(others, actors)
     paths = _read_runs(listed(runs, "the runs of a sequence"), everybody)
-    levels = sum(len(path) for path in paths)
+    _check_total(listed(groups, "the groups of a sequence"), paths)
     before: Place = ()
     found: set[tuple[int, int]] = set()
-    for group in listed(groups, "the groups of a sequence"):
-        for place, item in _read_group(listed(group, "a group of a sequence"), paths):
-            levels += len(place)
-            if place <= before or levels > PATH_LEVELS_TOTAL_MAX * LEVEL:
-                raise Malformed("the items of a sequence are out of order, or too deep in total")
+    for group in groups:
+        for place, item in _read_group(group, paths):
+            if place <= before:
+                raise Malformed("the items of a sequence are out of order")
             before = place
             for actor, seq, stamp, value in _read_cell(item, place, actors):
                 if not context.contains(actor, seq) or (actor, seq) in found:
@@ -147,12 +146,23 @@ def _read_runs(runs: list[Any], actors: list[int]) -> list[Place]:
     return paths
 
 
+def _check_total(groups: list[Any], paths: list[Place]) -> None:
+    """Every group has a run, and all places together are not too deep, before any is made."""
+    total = 0
+    for wire in groups:
+        group = listed(wire, "a group of a sequence")
+        if len(group) < 4 or (len(group) - 1) % 3:
+            raise Malformed("a group of a sequence must be a run and items in threes")
+        number = natural(group[0], "the number of a run")
+        if number >= len(paths):
+            raise Malformed("a group names a run that is not there")
+        total += (len(paths[number]) + 3) * (len(group) // 3)
+    if total > PATH_LEVELS_TOTAL_MAX * LEVEL:
+        raise Malformed("the items of a sequence nest too deep in total")
+
+
 def _read_group(group: list[Any], paths: list[Place]) -> Iterator[tuple[Place, Any]]:
-    if len(group) < 4 or (len(group) - 1) % 3:
-        raise Malformed("a group of a sequence must be a run and items in threes")
-    number = natural(group[0], "the number of a run")
-    if number >= len(paths):
-        raise Malformed("a group names a run that is not there")
+    number: int = group[0]
     path, key, seq = paths[number], 0, 0
     for at in range(1, len(group), 3):
         step = group[at]

@@ -2,7 +2,8 @@
 
 The law of this file: a stamp given is greater than every stamp given or observed before, a peer
 whose clock is far ahead is refused and not followed, and a wall clock that jumps is followed only
-slowly. A stamp is 64 bits: wall milliseconds << 16 | counter; who made it breaks ties elsewhere.
+slowly, unless other hosts agree with it (`agree`). A stamp is 64 bits: wall milliseconds << 16 |
+counter; who made it breaks ties elsewhere.
 
 Source: Kulkarni, Demirbas, Madappa, Avva, Leone, "Logical Physical Clocks" (2014). Here the
 physical part is not the wall clock itself but monotonic time from the wall time at the start; once
@@ -72,14 +73,18 @@ class HybridClock:
         self._last = 0
 
     def now(self, floor: int = 0) -> int:
-        """A new stamp, greater than all before and than `floor`, a stamp that was accepted here."""
+        """A new stamp, greater than all before and than `floor`, what it must come after.
+
+        Raises ClockAhead for a floor that `observe` would refuse: whoever follows it carries the
+        error on, in a session or a record."""
         at = self._monotonic()
         if at >= self._look_at:
             self._look(at)
-        stamp = int(at * 1000.0 + self._offset_ms) << COUNTER_BITS
         last = self._last
         if floor > last:
+            self.observe(floor)
             last = floor
+        stamp = int(at * 1000.0 + self._offset_ms) << COUNTER_BITS
         if stamp <= last:
             stamp = last + 1  # a full counter runs over into the milliseconds: still growing
         self._last = stamp
@@ -96,13 +101,35 @@ class HybridClock:
         if at >= self._look_at:
             self._look(at)
         ahead_ms = (stamp >> COUNTER_BITS) - int(at * 1000.0 + self._offset_ms)
-        if ahead_ms > self._drift_max_ms:
+        if ahead_ms > self._drift_max_ms and not self.agree(stamp >> COUNTER_BITS):
             self._refused += 1
             raise ClockAhead(
                 f"a stamp is {ahead_ms} ms ahead of this host's clock, {self._drift_max_ms} ms is "
                 "the most that is followed: set the clock of one of the two hosts right"
             )
         self._last = stamp
+
+    def now_ms(self) -> int:
+        """The time this host goes by, in milliseconds since the Unix epoch."""
+        return int(self._monotonic() * 1000.0 + self._offset_ms)
+
+    def agree(self, other_ms: int) -> bool:
+        """Another host's time, when it is far from ours: if our own wall clock agrees with it, ours
+        was wrong (a host that started with a wrong clock which somebody then set right), and the
+        wall's is taken at once. True if it was. Going back, stamps begin again at the wall's time:
+        what was stamped too far ahead is refused everywhere anyway."""
+        at = self._monotonic()
+        wall = self._clock.wall() * 1000.0
+        own = at * 1000.0 + self._offset_ms
+        drift = self._drift_max_ms
+        if abs(own - other_ms) <= drift or abs(wall - other_ms) > drift:
+            return False
+        self._offset_ms += wall - own
+        self._difference_ms = 0.0
+        self._looked_at, self._look_at = at, at + LOOK_INTERVAL_S
+        if wall < own:
+            self._last = min(self._last, int(wall) << COUNTER_BITS)
+        return True
 
     @property
     def last(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from quorate.consistency.crdt import decode, new, sequences
@@ -50,18 +52,21 @@ def check_no_interleaving(shared: int, gap: int, runs: list[tuple[int, bool, boo
     assert len(squeezed) == len(set(squeezed)), "".join(shown)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
-@given(st.integers(0, 4), st.integers(0, 4), st.lists(RUNS, min_size=2, max_size=3))
-def test_concurrent_runs_do_not_interleave(
-    shared: int, gap: int, runs: list[tuple[int, bool, bool]]
-) -> None:
-    check_no_interleaving(shared, gap, runs)
+def everywhere() -> Callable[[], None]:
+    """The law at many gaps, for many runs."""
+    given_runs = given(st.integers(0, 4), st.integers(0, 4), st.lists(RUNS, min_size=2, max_size=3))
+    how = settings(max_examples=200, deadline=None, derandomize=True, phases=[Phase.generate])
+    return how(given_runs(check_no_interleaving))
+
+
+def test_concurrent_runs_do_not_interleave() -> None:
+    everywhere()()
 
 
 def test_places_that_are_dealt_out_one_by_one_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequences, "between", scattered)
     with pytest.raises(AssertionError):
-        test_concurrent_runs_do_not_interleave()
+        everywhere()()
 
 
 def test_hosts_that_append_in_turn_nest_nothing() -> None:
