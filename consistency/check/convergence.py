@@ -44,6 +44,14 @@ class Replicated:
     finals: list[Operation] = field(default_factory=list[Operation])
     digests: list[Operation] = field(default_factory=list[Operation])
 
+    def drop_early(self) -> bool:
+        """Leave out what was read before the system came to rest; whether there was any."""
+        last = max((op.ended for op in self.updates if op.outcome == "ok"), default=-1)
+        count = len(self.finals) + len(self.digests)
+        self.finals = [op for op in self.finals if op.invoked > last]
+        self.digests = [op for op in self.digests if op.invoked > last]
+        return len(self.finals) + len(self.digests) < count
+
     @property
     def words(self) -> set[str]:
         return {op.f for op in self.updates}
@@ -58,6 +66,8 @@ def check(history: History, *, remove_wins: bool = False) -> Verdict:
     found: list[Anomaly] = []
     doubts: list[str] = []
     for one in keys.values():
+        if one.drop_early():
+            doubts.append(f"{one.key!r}: a final read began before the last update had ended")
         found += _diverged(one) + _lost_or_found(one, remove_wins=remove_wins)
         if one.words & {"write"} and feeds:
             found += check_feed(one.key, one.updates, one.finals, feeds)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from quorate.hosts.cli import kv, tables
+from quorate.hosts.cli import kv, stores, tables
 from quorate.hosts.cli.client import AdminClient
 from quorate.hosts.cli.parser import ADMIN_DEFAULT
 
@@ -83,6 +83,8 @@ COMMANDS: dict[str, Command] = {
     "snapshot": snapshot,
     "snapshots": snapshots,
     "reachability": reachability,
+    "store": stores.run,
+    "partition": stores.partition,
 }
 
 

@@ -13,6 +13,7 @@ import sys
 from quorate.consistency.check import models
 from quorate.consistency.check.history import History
 from quorate.consistency.check.lines import load
+from quorate.consistency.check.wgl import STEPS_MAX
 from quorate.core.errors import UsageError
 
 
@@ -33,7 +34,11 @@ def _options(args: argparse.Namespace) -> models.Options:
         if value is not None and not value >= (1 if name == "steps" else 0):
             raise UsageError(f"--{name.replace('_', '-')} is {value}: give a number that counts")
     return models.Options(
-        args.steps, args.bound_ms, args.bound_versions, args.clock_error_ms, args.remove_wins
+        args.steps or STEPS_MAX,
+        args.bound_ms,
+        args.bound_versions,
+        args.clock_error_ms,
+        args.remove_wins,
     )
 
 

@@ -81,13 +81,27 @@ class AdminClient:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The JSON answer of `method path`. Raises `Problem`."""
+        answer, _ = await self.ask_with(method, path, query=query, body=body, headers=headers)
+        return answer
+
+    async def ask_with(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        header: str = "",
+    ) -> tuple[Any, str | None]:
+        """Like `ask`, with a header of the answer; None if it has none."""
         try:
-            return await self._ask(self.address, method, path, query, body, headers)
+            return await self._ask(self.address, method, path, query, body, headers, header)
         except Problem as problem:
             leader = self._other_leader(problem)
             if leader is None:
                 raise
-            return await self._ask(leader, method, path, query, body, headers)
+            return await self._ask(leader, method, path, query, body, headers, header)
 
     def _other_leader(self, problem: Problem) -> str | None:
         """Where to try instead: the leader named by a host that only said it does not lead."""
@@ -105,7 +119,8 @@ class AdminClient:
         query: Mapping[str, object] | None,
         body: Any,
         headers: Mapping[str, str] | None,
-    ) -> Any:
+        header: str,
+    ) -> tuple[Any, str | None]:
         assert self._http is not None
         url = f"http://{address}{path}"
         asked = {k: str(v) for k, v in (query or {}).items() if v is not None}
@@ -118,7 +133,8 @@ class AdminClient:
             async with self._http.request(
                 method, url, params=asked, data=data, headers=sent
             ) as answer:
-                return _read(address, answer.status, await answer.text())
+                read = _read(address, answer.status, await answer.text())
+                return read, answer.headers.get(header) if header else None
         except aiohttp.ClientConnectorError as error:
             raise unreachable(address, error.os_error, sent=False) from error
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from quorate.consistency.check.models import MODELS
-from quorate.consistency.check.wgl import STEPS_MAX
+from quorate.consistency.check.names import MODELS
 
 ADMIN_DEFAULT = "127.0.0.1:7501"
 
@@ -19,6 +18,14 @@ EPILOG = """\
 exit codes: 0 done, 1 refused or unavailable, 2 wrong usage
 environment: QUORATE_ADMIN (address of an admin API), QUORATE_TOKEN (its bearer token)
 """
+
+CHECK_EPILOG = "\n".join(
+    (
+        "models:",
+        *(f"  {name:9}  {promise}" for name, promise in MODELS.items()),
+        "exit codes: 0 held, 1 broken, 2 wrong usage or malformed history, 3 unknown",
+    )
+)
 
 Subparsers = Any
 """What `add_subparsers` gives; argparse keeps its class private."""
@@ -49,6 +56,8 @@ def build() -> argparse.ArgumentParser:
     _ask(commands, "snapshot", "make a snapshot on the host that is asked")
     _ask(commands, "snapshots", "the snapshots of the host that is asked")
     _ask(commands, "reachability", "who reaches whom, and round-trip times")
+    _store(commands)
+    _partition(commands)
     _check(commands)
     _demo(commands)
     return parser
@@ -138,6 +147,50 @@ def _kv(commands: Subparsers) -> None:
     watch.add_argument("--count", type=int, metavar="N", help="stop after N events")
 
 
+def _store(commands: Subparsers) -> None:
+    store = commands.add_parser("store", help="the stores: list, read, write, conflicts")
+    verbs = store.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _ask(verbs, "list", "the stores, and how replication goes")
+    keys = _ask(verbs, "keys", "the keys of a store under a prefix, in order")
+    get = _ask(verbs, "get", "read a key at a level, with its version")
+    put = _ask(verbs, "put", "write a key and show the receipt")
+    delete = _ask(verbs, "del", "delete a key and show the receipt")
+    promote = _ask(verbs, "promote", "write a key strongly as it is on the asked host")
+    conflicts = _ask(verbs, "conflicts", "concurrent updates that met on the asked host")
+    for verb in (keys, get, put, delete, promote, conflicts):
+        verb.add_argument("store")
+    keys.add_argument("prefix", nargs="?", default="")
+    keys.add_argument("--after", metavar="KEY", help="only keys behind this one")
+    conflicts.add_argument("--after", metavar="POSITION", help="only behind this position")
+    for listing in (keys, conflicts):
+        listing.add_argument("--limit", type=int, default=1000, help="at most so many (1000)")
+    for one in (get, put, delete, promote):
+        one.add_argument("key")
+    get.add_argument("--level", choices=("linearizable", "session", "local"))
+    get.add_argument("--staleness-ms", type=int, metavar="MS", help="nothing older than this")
+    put.add_argument("value", help="JSON, or - to read it from standard input")
+    put.add_argument("--text", action="store_true", help="take the value as plain text, not JSON")
+    put.add_argument("--if-version", type=int, metavar="N", help="strong, and only at version N")
+    for writing in (put, delete):
+        writing.add_argument("--consistency", choices=("strong", "session", "eventual"))
+        writing.add_argument("--wait-for", type=int, metavar="N", help="on disk at N hosts")
+        writing.add_argument(
+            "--from-memory", action="store_true", help="answer before it is on disk"
+        )
+    for using in (get, put, delete):
+        using.add_argument("--session", metavar="TOKEN", help="go on with a session")
+
+
+def _partition(commands: Subparsers) -> None:
+    partition = commands.add_parser("partition", help="whom a host reaches; what heals reconciled")
+    verbs = partition.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _ask(verbs, "status", "whom the asked host reaches, and the changes it kept")
+    report = _ask(verbs, "report", "which keys diverged, and how each was resolved")
+    report.add_argument(
+        "--limit", type=int, default=1, help="so many reports, the newest first (1)"
+    )
+
+
 def _member(commands: Subparsers) -> None:
     member = commands.add_parser("member", help="add, remove and list members")
     verbs = member.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -157,13 +210,12 @@ def _check(commands: Subparsers) -> None:
         help=about,
         description=about,
         parents=[_common()],
-        epilog="exit codes: 0 held, 1 broken, 2 wrong usage or malformed history, 3 unknown",
+        epilog=CHECK_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("history", help="JSON lines, one event each; - reads standard input")
-    check.add_argument("--model", required=True, metavar="NAME", help=f"one of {', '.join(MODELS)}")
-    check.add_argument(
-        "--steps", type=int, default=STEPS_MAX, metavar="N", help=f"search so far ({STEPS_MAX})"
-    )
+    check.add_argument("--model", required=True, metavar="NAME", help="one of the models below")
+    check.add_argument("--steps", type=int, metavar="N", help="search so far, then say unknown")
     check.add_argument("--bound-ms", type=float, metavar="MS", help="staleness: how old")
     check.add_argument("--bound-versions", type=int, metavar="N", help="staleness: how far behind")
     check.add_argument(

@@ -257,6 +257,8 @@ REPLICATED = [
            did("a", 0, 1, "write", "v1", dot=(1, 1), versions={1: 1}),
            did("b", 0, 1, "write", "v2", dot=(2, 1), versions={2: 1}), at("a", 5, "v2"),
            at("b", 6, "v2"), at("a", 7, [], "conflicts")),
+    unknown("crdt", "somebody looked before it was over", OURS, did("a", 0, 1, "add", 1),
+            at("a", 2, [1]), at("b", 3, []), did("a", 4, 5, "add", 2), at("a", 6, [1, 2])),
     unknown("crdt", "nobody looked in the end", OURS, did("a", 0, 1, "add", 1)),
 ]
 # fmt: on

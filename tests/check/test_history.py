@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from quorate.consistency.check.history import Event, MalformedHistory, Recorder, cut, merge, pair
 from quorate.consistency.check.lines import dump, load, read
-from quorate.consistency.check.models import MODELS, check
+from quorate.consistency.check.models import check
+from quorate.consistency.check.names import MODELS
 from quorate.consistency.check.timeline import timeline
 from quorate.core.errors import NoQuorum, NotFound, OutcomeUnknown, UsageError
 from tests.check.replicas import replicated, sessions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quorate.consistency.check.models import Options, check
+from quorate.consistency.check.models import JUDGES, Options, check
+from quorate.consistency.check.names import MODELS
 from tests.check import known_graph, known_linear, known_weak
 from tests.check.tell import Case, history
 
@@ -32,6 +33,10 @@ def test_the_counterexample_is_refuted_too(case: Case) -> None:
     assert 0 < len(example.operations) <= len(history(*case.told).operations)
     again = check(case.model, example, Options(**case.options))
     assert again.verdict == "broken", verdict.text()
+
+
+def test_every_name_has_a_judge() -> None:
+    assert list(MODELS) == list(JUDGES)
 
 
 def test_there_are_enough_and_of_every_model() -> None:

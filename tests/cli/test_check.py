@@ -10,7 +10,7 @@ import pytest
 
 from quorate.consistency.check.history import Event
 from quorate.consistency.check.lines import dump
-from quorate.consistency.check.models import MODELS
+from quorate.consistency.check.names import MODELS
 from quorate.hosts.cli.main import main
 from tests.check.known_graph import CASES as GRAPH
 from tests.check.known_linear import CASES as LINEAR
