@@ -116,11 +116,13 @@ def delete_everything(world: World) -> None:
 
 def untidy(world: World) -> str | None:
     """What should have been collected or trimmed."""
+    living = {host.replica.actor for host in world.hosts.values() if host.running}
     for host in owners_of_data(world):
         for store in world.options.stores:
             for key in host.replica.keys(store.name):
-                state = host.replica.export(store.name, key)
-                return f"{host.id} still has {store.name}/{key}: {state}"
+                if living >= host.replica.seen(store.name, key).keys():
+                    state = host.replica.export(store.name, key)
+                    return f"{host.id} still has {store.name}/{key}: {state}"
         held = len(host.log_engine.scan("log"))
         if held > LOG_RECORDS_KEPT_MAX:
             return f"{host.id} still has {held} log records"

@@ -73,7 +73,8 @@ class Record:
         made = self.made(call.name)
         tops = [one for one in made if shown.get(one.dot[0], 0) == one.dot[1]]
         # A tombstone may have been collected; that it was there, only the state knows.
-        tops += [o for o in made if o.is_delete and seen.context.get(o.dot[0], 0) >= o.dot[1]]
+        gone = [o for o in made if seen.context.get(o.dot[0], 0) >= o.dot[1]]
+        tops += [one for one in gone if one.is_delete or seen.version is None]
         for top in tops:
             add(found, top.dot)
             for dot in top.overwrote.items():

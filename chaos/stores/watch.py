@@ -33,11 +33,20 @@ class Known:
     """While it is down: the acknowledged updates that its disk has."""
 
 
-def covers(state: KeyState, actor: int, seq: int) -> bool:
-    """Whether that update was seen by this key's state."""
-    if isinstance(state, RegisterState):
-        return state.context.get(actor, 0) >= seq
-    return state.crdt.context.contains(actor, seq)
+LAST_WINS = ("last",)
+
+
+def covers(state: KeyState, made: Made) -> bool:
+    """Whether the update was seen by this key's state, or where the last write wins lost to it."""
+    actor, seq = made.dot
+    if not isinstance(state, RegisterState):
+        return state.crdt.context.contains(actor, seq)
+    if state.context.get(actor, 0) >= seq:
+        return True
+    winner = state.winner
+    if made.store not in LAST_WINS or winner is None:
+        return False
+    return (winner.stamp, winner.actor, winner.seq) > (made.stamp, actor, seq)
 
 
 class Watch:
@@ -114,7 +123,7 @@ class Watch:
         if host.replica.joiner.collected.get(actor, 0) >= seq:
             return True
         state = host.replica.read(made.store, made.key)
-        return state is not None and covers(state, actor, seq)
+        return state is not None and covers(state, made)
 
     # --- updates --------------------------------------------------------------------------------
 
@@ -212,7 +221,7 @@ class Watch:
                 if replica.joiner.collected.get(actor, 0) >= made.dot[1]:
                     continue
                 state = replica.read(made.store, made.key)
-                if state is not None and not covers(state, *made.dot):
+                if state is not None and not covers(state, made):
                     self.find(
                         f"{host.id} says it applied {actor}:{seq}, and {made.name} there has not "
                         f"seen {made.dot[1]}, made on {made.host}"
