@@ -37,7 +37,7 @@ class Beside:
             scheduler=cast(Scheduler, runtime.loop),
             make_future=runtime.loop.create_future,
         )
-        self.partition.stores = StoresOfHost(runtime)
+        self._stores = self.partition.stores = StoresOfHost(runtime)
 
     def start(self) -> None:
         self.partition.start()
@@ -83,7 +83,16 @@ class Beside:
         await self.caches.stop()
 
     def statistics(self) -> dict[str, Any]:
-        return {"caches": self.caches.statistics(), "partition": self.partition.statistics()}
+        return {
+            "caches": self.caches.statistics(),
+            "partition": self.partition.statistics(),
+            "replication": {"peers": self._stores.lag()},
+        }
+
+    def replication_lag(self) -> dict[str, dict[str, Any]]:
+        """Per peer how far replication is behind, both ways; as of the last answer of the peer,
+        which is asked again by asking here."""
+        return self._stores.lag()
 
 
 def shown(value: bytes | None) -> Any:
@@ -104,6 +113,33 @@ class StoresOfHost:
         self._probed_at = float("-inf")
         self._heads: dict[tuple[str, float], int] = {}
 
+    def _probe(self) -> None:
+        """Ask every member how far it is, now and then."""
+        now = self._runtime.clock.monotonic()
+        if now - self._probed_at >= PROBE_S:
+            self._probed_at = now
+            self._runtime.stores.replica.probe()
+
+    def lag(self) -> dict[str, dict[str, Any]]:
+        """{peer: {connected, hints_bytes, behind_updates, fresh_age_s}}: what is kept for it here,
+        how many of its updates are not here, and since when everything of it is; unknown ones are
+        None."""
+        runtime = self._runtime
+        if not runtime.stores.is_open:
+            return {}
+        self._probe()
+        replica, now = runtime.stores.replica, runtime.clock.monotonic()
+        found: dict[str, dict[str, Any]] = {}
+        for peer in replica.others():
+            age_s = now - replica.freshness.fresh_at((peer,))
+            found[peer] = {
+                "connected": runtime.mesh.is_up(peer),
+                "hints_bytes": replica.outgoing.lacking(peer),
+                "behind_updates": replica.freshness.lag((peer,), float("-inf")),
+                "fresh_age_s": None if age_s == float("inf") else round(age_s, 3),
+            }
+        return found
+
     def caught_up(self, peer: str, since: float) -> bool:
         stores = self._runtime.stores
         if not stores.is_open:
@@ -111,10 +147,7 @@ class StoresOfHost:
         replica = stores.replica
         fresh = replica.freshness.fresh_at((peer,)) >= since
         if not fresh:
-            now = self._runtime.clock.monotonic()
-            if now - self._probed_at >= PROBE_S:
-                self._probed_at = now
-                replica.probe()
+            self._probe()
         head = self._heads.setdefault((peer, since), replica.head)
         known = replica.outgoing.peers.get(peer)
         acked = 0 if known is None else known.acked.get(replica.actor, 0)

@@ -21,6 +21,7 @@ from quorate.core.group.kv import record_of
 from quorate.core.machine.records import ElectionRecord, LockRecord
 from quorate.hosts.admin.port import Change, Compare, Level, Receipt, Record
 from quorate.hosts.admin.server import AdminServer, start_server
+from quorate.hosts.admin.stores_binding import StoresOfHost
 
 if TYPE_CHECKING:
     from quorate.hosts.host import Host
@@ -78,11 +79,11 @@ class Admin:
             await asyncio.sleep(ANNOUNCE_PAUSE_S)
 
 
-class HostPort:
+class HostPort(StoresOfHost):
     """`AdminPort` over a host."""
 
     def __init__(self, host: Host) -> None:
-        self._host = host
+        super().__init__(host)
         self.host_id = host.id
 
     # --- what is known here ----------------------------------------------------------------------

@@ -23,8 +23,17 @@ from quorate.hosts.admin.port import AdminPort
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 REGISTRY: web.AppKey[CollectorRegistry] = web.AppKey("metrics")
 
-LABELS = {"peers": "peer", "links": "peer", "followers": "peer", "tables": "table"}
+LABELS = {
+    "peers": "peer",
+    "links": "peer",
+    "followers": "peer",
+    "absent_s": "peer",
+    "tables": "table",
+    "caches": "cache",
+}
 """Dictionaries whose keys are things, not fields: the key becomes a label of that name."""
+LEFT_OUT = frozenset(("applied", "acked", "actor"))
+"""Vectors and names of actors: as many as there ever were data folders, and no measure."""
 
 Sample = tuple[str, tuple[tuple[str, str], ...], float]
 """(name, labels, value)"""
@@ -68,6 +77,8 @@ def flatten(
 ) -> Iterator[Sample]:
     """Every number in a nested dictionary as a sample."""
     for key, value in values.items():
+        if key in LEFT_OUT:
+            continue
         name = f"{prefix}_{_word(str(key))}"
         if isinstance(value, bool | int | float):
             yield name, labels, float(value)

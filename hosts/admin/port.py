@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from quorate.hosts.admin.stores_port import StoresPort
+
 Level = Literal["linearizable", "local"]
 
 
@@ -60,7 +62,7 @@ class Change:
     version: int | None = None
 
 
-class AdminPort(Protocol):
+class AdminPort(StoresPort, Protocol):
     """The questions and orders of the admin API. Orders raise the errors of `core.errors`;
     `timeout_s` is a deadline."""
 

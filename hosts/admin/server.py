@@ -24,6 +24,7 @@ from quorate.hosts.admin import (
     openapi,
     registry,
     snapshots,
+    stores,
     watch,
 )
 from quorate.hosts.admin.answers import ok
@@ -55,6 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *kv.OPERATIONS,
     *watch.OPERATIONS,
     *registry.OPERATIONS,
+    *stores.OPERATIONS,
     *snapshots.OPERATIONS,
     Operation("GET", "/v1/openapi.json", page, "This description"),
 )

@@ -12,15 +12,17 @@ import aiohttp
 from quorate.core.errors import Compacted, NotFound
 from quorate.hosts.admin.port import Change, Compare, Level, Receipt, Record
 from quorate.hosts.admin.server import start_server
+from tests.admin.stub_stores import StubStores
 
 
-class StubPort:
+class StubPort(StubStores):
     """Satisfies `AdminPort`. Set `error` and every order raises it; set `hang` and every order
     waits for ever."""
 
     host_id = "a"
 
     def __init__(self) -> None:
+        super().__init__()
         self.records: dict[str, Record] = {}
         self.history: list[Change] = []
         self.revision = 0

@@ -133,6 +133,7 @@ DECIDERS: tuple[str, ...] = (
     "hosts/admin/openapi.py",
     "hosts/cli/parser.py",
     "hosts/cli/tables.py",
+    "hosts/cli/store_tables.py",
     "hosts/demo/record.py",
     "hosts/demo/level_record.py",
     "hosts/demo/lines.py",
