@@ -15,6 +15,7 @@ import pytest
 import quorate
 from quorate.bench import results_file
 from quorate.bench.child import Child, ChildFailed
+from quorate.bench.questions.levels import ALONE, CASES
 
 ENV = {**os.environ, "PYTHONPATH": str(Path(quorate.__file__).parent.parent)}
 TINY = ["--quick", "--systems", "quorate", "--seconds", "0.2"]
@@ -59,6 +60,34 @@ def test_a_tiny_run_answers_and_leaves_nothing(tmp_path: Path) -> None:
     ]
     assert all(row["ops_per_s"] > 0 and row["errors"] == 0 for row in rows)
     assert "verdict" in done.stdout
+    assert list(data.iterdir()) == []
+    assert running_below(data) == []
+
+
+def test_a_tiny_run_of_the_stores_answers_and_leaves_nothing(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "result.json"
+    data.mkdir()
+    only = [word for name in ("levels", "lag", "repair", "heal") for word in ("--only", name)]
+    done = subprocess.run(
+        bench(*only, "--seconds", "0.1", "--data", str(data), "--json", str(out)),
+        env=ENV,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = results_file.read(out)["results"]
+    rows = {row["case"]: row for row in results["levels"]["rows"]}
+    assert set(rows) == {case.name for case in CASES} | {alone.name for alone in ALONE}
+    assert [(row["case"], row["error"]) for row in rows.values() if row["errors"]] == []
+    assert all(rows[case.name]["ops_per_s"] > 0 for case in CASES if not case.in_flight)
+    assert results["lag"]["probes"] > 0
+    assert (results["lag"]["errors"], results["lag"]["missed"]) == (0, 0)
+    differing = results["repair"]["differing"] // 2
+    assert results["repair"]["keys_sent"] >= differing
+    assert results["repair"]["keys_received"] >= differing
+    assert results["heal"]["s"]["max"] > 0
+    assert "Levels of consistency" in done.stdout
     assert list(data.iterdir()) == []
     assert running_below(data) == []
 
