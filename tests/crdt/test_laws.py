@@ -13,7 +13,7 @@ from tests.crdt.machine import machine_of
 from tests.crdt.story import real
 
 SOAK = bool(os.environ.get("QUORATE_SOAK"))
-EXAMPLES = 2_000 if SOAK else 25
+EXAMPLES = 500 if SOAK else 25
 STEPS = 80 if SOAK else 30
 
 
