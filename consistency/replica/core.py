@@ -29,7 +29,7 @@ from quorate.consistency.replica.states import Vector
 from quorate.consistency.replica.territory import Territory
 from quorate.consistency.replica.writing import Writer
 from quorate.consistency.ring.placement import Ring
-from quorate.consistency.versions.hlc import HybridClock
+from quorate.consistency.versions.hlc import ClockAhead, HybridClock
 from quorate.core.clock import Clock, Scheduler, Timer
 from quorate.core.errors import QuorateError, Stopped
 from quorate.core.storage.engine import Engine
@@ -67,6 +67,7 @@ class ReplicaCore:
             log,
             scheduler,
             config,
+            now=clock.monotonic,
             before_commit=self._before_commit,
             on_synced=self._on_synced,
             on_full=self._on_full,
@@ -130,6 +131,7 @@ class ReplicaCore:
             return
         self._timer = self.scheduler.call_later(self.config.know_s, self._on_timer)
         self.incoming.tell()
+        self.look_at_refusals()
         self.plan_pump()
         self.collector.run(self.ring)
         self._on_flushed(self.flusher.flushed_group)
@@ -204,6 +206,26 @@ class ReplicaCore:
         if self.outgoing.on_ack(peer, actor, upto) and actor == self.actor:
             self.hooks.on_held(peer, upto)
         self.plan_pump()
+
+    def look_at_refusals(self, peer: str | None = None) -> None:
+        """While most peers refuse this host's clock, so does it: what nobody takes is not to be
+        acknowledged."""
+        refusing, linked = self.outgoing.refusing()
+        if refusing * 2 <= linked:
+            self.writer.clock_error = None
+        elif self.writer.clock_error is None:
+            self.writer.clock_error = ClockAhead(
+                f"{refusing} of {linked} hosts that this one reaches refuse its updates because "
+                "its clock is too far ahead of theirs: set the clock right; nothing was changed"
+            )
+            self.hooks.on_problem(str(self.writer.clock_error))
+        elif peer is not None:
+            self.hooks.on_problem(f"host {peer!r} refuses this host's clock: it is too far ahead")
+
+    def check_clock(self) -> None:
+        """Raises `ClockAhead` while most peers refuse this host's clock."""
+        if self.writer.clock_error is not None:
+            raise self.writer.clock_error
 
     def on_amnesia(self, peer: str) -> None:
         """A peer has updates of this actor that this disk does not: it gave back an older state."""

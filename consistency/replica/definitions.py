@@ -74,14 +74,18 @@ def check_key(key: object) -> str:
 class ReplicaConfig:
     """Limits and intervals of one replica."""
 
-    flush_s: float = 1.0
+    flush_s: float = 2.0
     """How long an update stays in memory and log only, at most, while nothing is wrong."""
-    flush_keys: int = 20_000
+    flush_keys: int = 50_000
     flush_slice_keys: int = 100
     cache_keys_max: int = 200_000
     """Clean key states kept in memory."""
     batch_updates_max: int = 4_000
     batch_bytes_max: int = 1 << 20
+    gather_bytes_min: int = 8 << 10
+    """After a group of at least so many bytes, the next one begins no sooner than `gather_s` after
+    it: a busy host syncs less often, a quiet one at once."""
+    gather_s: float = 0.004
     unsynced_bytes_max: int = 64 << 20
     """Own updates that wait for the disk; more is refused with `Overloaded`."""
     push_bytes_max: int = 256 << 10

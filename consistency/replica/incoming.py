@@ -127,7 +127,9 @@ class Incoming:
         """Say who this is and what is here."""
         replica = self._replica
         self._told.pop(peer, None)
-        parts = message("hello", h=self.heads(), v=dict(replica.applied), r=reply)
+        parts = message(
+            "hello", h=self.heads(), v=dict(replica.applied), r=reply, w=replica.hlc.now_ms()
+        )
         replica.send(peer, parts, False)
 
     def tell(self, *, now: bool = False) -> None:
@@ -136,12 +138,12 @@ class Incoming:
         self._ticks += 1
         epoch = 0 if replica.ring is None else replica.ring.epoch
         vector, heads = dict(replica.applied), self.heads()
-        news = (epoch, vector, heads)
+        news, ms = (epoch, vector, heads), replica.hlc.now_ms()
         for peer in replica.territory.others():
             told, at = self._told.get(peer, (None, 0))
             if told == news and not now and self._ticks - at < TELL_ANYWAY_TICKS:
                 continue
-            if replica.send(peer, message("know", e=epoch, v=vector, h=heads), False):
+            if replica.send(peer, message("know", e=epoch, v=vector, h=heads, w=ms), False):
                 self._told[peer] = (news, self._ticks)
 
     # --- messages ---------------------------------------------------------------------------------
@@ -168,6 +170,7 @@ class Incoming:
         for actor in heads:
             if actors.setdefault(actor, peer) != peer:
                 raise Malformed(f"host {peer!r} says it is actor {actor} of {actors[actor]!r}")
+        self._look_at_clock(peer, parts["w"])
         own = {actor: vector.get(actor, 0) for actor in replica.identity.own}
         if own[replica.actor] > replica.head:
             replica.on_amnesia(peer)
@@ -233,9 +236,17 @@ class Incoming:
         except ClockAhead as error:
             self._counts["ahead"] += 1
             replica.hooks.on_problem(f"updates of host {peer!r} are refused: {error}")
-            replica.send(peer, message("ahead"), False)
+            replica.send(peer, message("ahead", w=replica.hlc.now_ms()), False)
             return False
         return True
+
+    def _look_at_clock(self, peer: str, ms: Any) -> None:
+        """Tell a peer whose time is too far ahead before its updates have to be refused."""
+        if type(ms) is not int:
+            raise Malformed("a host's time must be a number of milliseconds")
+        replica = self._replica
+        if ms - replica.hlc.now_ms() > replica.config.drift_max_ms and not replica.hlc.agree(ms):
+            replica.send(peer, message("ahead", w=replica.hlc.now_ms()), False)
 
     def on_synced(self, group: int, moved: Vector) -> None:
         """The disk has a group: acknowledge what it held."""
@@ -272,6 +283,7 @@ class Incoming:
         vector, heads = _vector(parts["v"]), _vector(parts["h"])
         if type(parts["e"]) is not int:
             raise Malformed("an epoch must be a number")
+        self._look_at_clock(peer, parts["w"])
         self._replica.knowledge.reports[peer] = Report(parts["e"], vector, heads)
         self._acked(peer, vector)
 
@@ -285,12 +297,17 @@ class Incoming:
 
     def _on_ahead(self, peer: str, parts: dict[str, Any]) -> None:
         replica = self._replica
-        replica.hooks.on_problem(
-            f"host {peer!r} refuses this host's updates: this host's clock is too far ahead"
-        )
+        if type(parts["w"]) is not int:
+            raise Malformed("a host's time must be a number of milliseconds")
         known = replica.outgoing.peer(peer)
         replica.outgoing.rewind(known)
+        if replica.hlc.agree(parts["w"]):
+            known.refuses_until = 0.0
+            return
         known.hold_until = replica.now() + replica.config.clock_retry_s
+        if replica.hlc.now_ms() - parts["w"] > replica.config.drift_max_ms:
+            known.refuses_until = replica.now() + 3 * replica.config.clock_retry_s
+        replica.look_at_refusals(peer)
 
     def _on_probe(self, peer: str, parts: dict[str, Any]) -> None:
         self._replica.send(peer, message("heads", id=parts["id"], h=self.heads()), False)

@@ -44,6 +44,8 @@ class Peer:
     unacked_bytes: int = 0
     last_news: float = 0.0
     hold_until: float = 0.0
+    refuses_until: float = 0.0
+    """It said that this host's clock is too far ahead; forgotten then, unless it says so again."""
     rescan: tuple[int, int, int] | None = None
     """(epoch, next position, last position): everything kept is told again, for a new owner."""
 
@@ -248,6 +250,12 @@ class Outgoing:
         if self._send(peer.host, message("rescanned", epoch=epoch), True):
             peer.rescan = None
         return peer.rescan is not None
+
+    def refusing(self) -> tuple[int, int]:
+        """How many peers refuse this host's clock, and of how many."""
+        now = self._now()
+        linked = [peer for peer in self.peers.values() if peer.greeted]
+        return sum(peer.refuses_until > now for peer in linked), len(linked)
 
     # --- who has what -----------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ class RedoLog:
         scheduler: Scheduler,
         config: ReplicaConfig,
         *,
+        now: Callable[[], float],
         before_commit: Callable[[], None],
         on_synced: Callable[[int], None],
         on_full: Callable[[bool], None],
@@ -54,6 +55,7 @@ class RedoLog:
         self._engine = engine
         self._scheduler = scheduler
         self._config = config
+        self._now = now
         self._before_commit = before_commit
         self._on_synced = on_synced
         self._on_full = on_full
@@ -75,6 +77,9 @@ class RedoLog:
         self._dropping: list[int] = []
         self._busy = False
         self._planned = False
+        self._began_at = float("-inf")
+        self._last_bytes = 0
+        """Bytes of the last group: a host with much to write gathers for a moment."""
         self._stopped = False
         self._retry: Timer | None = None
         self._counts = {"groups": 0, "records": 0, "bytes": 0, "full": 0, "trimmed": 0}
@@ -142,9 +147,15 @@ class RedoLog:
 
     def plan(self) -> None:
         """Commit at the end of this turn, if nothing is on its way."""
-        if not self._planned and not self._busy and not self._stopped:
-            self._planned = True
-            self._scheduler.call_soon(self._turn)
+        if self._planned or self._busy or self._stopped:
+            return
+        self._planned = True
+        if self._last_bytes >= self._config.gather_bytes_min:
+            wait_s = self._began_at + self._config.gather_s - self._now()
+            if wait_s > 0:
+                self._scheduler.call_later(wait_s, self._turn)
+                return
+        self._scheduler.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._planned = False
@@ -154,9 +165,11 @@ class RedoLog:
         if not self._forming and not self._meta and not self._dropped:
             return
         self._busy = True
+        self._began_at = self._now()
         self._committing, self._forming = self._forming, []
         self._committing_meta, self._meta = self._meta, {}
         self._dropping, self._dropped = self._dropped, []
+        self._last_bytes = sum(len(body) for _, body in self._committing)
         self.group += 1
         self._put()
 

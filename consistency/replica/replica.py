@@ -209,9 +209,7 @@ class StoreReplica(ReplicaCore):
         return self.shelf.store(store).tree
 
     def bucket(self, store: str, bucket: int) -> list[tuple[str, int]]:
-        shelf = self.shelf.store(store)
-        shelf.settle_all()
-        return shelf.bucket(bucket)
+        return self.shelf.store(store).bucket(bucket)
 
     def export(self, store: str, key: str) -> Any | None:
         state = self.shelf.store(store).load(key)

@@ -99,14 +99,15 @@ class StoreShelf:
             if state is None:
                 continue
             row_key = self.row_key(key)
-            digest = key_digest(row_key[4:], codec.dumps(state.essence()))
+            body, rest = state.encode()
+            digest = key_digest(row_key[4:], body)
             if digest != state.digest:
                 bucket = int.from_bytes(row_key[2:4], "big")
                 if state.digest is not None:
                     tree.toggle(bucket, state.digest)
                 tree.toggle(bucket, digest)
                 state.digest = digest
-            disk.put(KEYS, row_key, digest.to_bytes(8, "big") + codec.dumps(state.wire()))
+            disk.put(KEYS, row_key, digest.to_bytes(8, "big") + body + rest)
             if is_collectable(state) != (key in self.candidates):
                 self._mark(key, row_key)
 
@@ -162,7 +163,7 @@ class StoreShelf:
                     return
 
     def bucket(self, bucket: int) -> list[tuple[str, int]]:
-        """The keys of a bucket with their digests, by key. Call `settle_all` first."""
+        """The keys of a bucket with their digests, by key, as `settle_all` left them."""
         start = self.prefix + bucket.to_bytes(2, "big")
         end = (int.from_bytes(start, "big") + 1).to_bytes(4, "big")
         return [

@@ -15,10 +15,13 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, cast
 
 from quorate.consistency.crdt import Crdt, decode
+from quorate.core import codec
 from quorate.core.codec import Malformed
 
 REGISTER = "register"
 ENTRIES_MAX = 4096
+_HEAD = b"\x83" + codec.dumps(REGISTER)
+"""CBOR: an array of three, of which the first is the kind."""
 Vector = dict[int, int]
 
 
@@ -109,15 +112,19 @@ class RegisterState:
 
     def wire(self) -> list[Any]:
         """Canonical: equal states give equal bytes."""
-        return [REGISTER, self.essence(), flat(self.context)]
+        return [REGISTER, self._rows(), flat(self.context)]
 
-    def essence(self) -> list[Any]:
-        """What replicas with the same updates have in common: the entries. Contexts may differ by
-        what was collected when."""
+    def _rows(self) -> list[Any]:
+        entries = self.entries
         return [
             [e.actor, e.seq, e.stamp, e.value, None if e.deps is None else flat(e.deps)]
-            for e in sorted(self.entries)
+            for e in (sorted(entries) if len(entries) > 1 else entries)
         ]
+
+    def encode(self) -> tuple[bytes, bytes]:
+        """The bytes of `wire`, in two parts: what replicas with the same updates have in common
+        (the entries), and the context, which may differ by what was collected when."""
+        return _HEAD + codec.dumps(self._rows()), codec.dumps(flat(self.context))
 
 
 class CrdtState:
@@ -154,9 +161,9 @@ class CrdtState:
     def wire(self) -> list[Any]:
         return [self.crdt.kind, self.stamp, self.crdt.wire()]
 
-    def essence(self) -> list[Any]:
-        """What replicas with the same updates have in common: everything."""
-        return self.wire()
+    def encode(self) -> tuple[bytes, bytes]:
+        """The bytes of `wire`: replicas with the same updates have all of it in common."""
+        return codec.dumps(self.wire()), b""
 
 
 KeyState = RegisterState | CrdtState

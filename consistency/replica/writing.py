@@ -75,6 +75,7 @@ class Writer:
         self.logged = 0
         """The last sequence in a log record."""
         self.closed: QuorateError | None = None
+        self.clock_error: QuorateError | None = None
         self._rows: dict[tuple[str, str], batches.Update] = {}
         """This turn's updates, one per key: a later one of a key says all that the earlier said.
         A CRDT's row holds the delta itself until the batch is closed."""
@@ -90,6 +91,8 @@ class Writer:
     def _check(self, key: str, size_bytes: int) -> None:
         if self.closed is not None:
             raise self.closed
+        if self.clock_error is not None:
+            raise self.clock_error
         if self._log.full:
             raise StorageFull("this host's disk is full; nothing was written")
         if self.unsynced_bytes > self._config.unsynced_bytes_max:

@@ -4,6 +4,9 @@ full disks and clocks.
 
 from __future__ import annotations
 
+import pytest
+
+from quorate.consistency.versions.hlc import ClockAhead
 from tests.replica.replica_tools import Town
 
 
@@ -123,14 +126,50 @@ def test_a_clock_an_hour_ahead_is_refused_and_nothing_is_lost() -> None:
     town["a"].crash()
     town["a"].wall_offset_s = 3600.0
     town["a"].start()
-    town["a"].put("k", "from the future")
+    town["a"].put("k", "from the future")  # before anybody could say so
     town.pass_time(2.0)
     assert town["b"].get("k") is None
-    assert any("refused" in text for text in town["b"].notes.problems)
     assert any("clock" in text for text in town["a"].notes.problems)
+    with pytest.raises(ClockAhead, match="set the clock right"):
+        town["a"].put("k", "more of it")
     town["b"].put("other", 1)
     town.pass_time(1.0)
     assert town["a"].get("other") == 1
+    town["a"].wall_offset_s = 0.0  # somebody sets it right
+    town.pass_time(5.0)
+    town["a"].put("here", "again")
+    town.pass_time(0.5)
+    assert town["a"].get("k") == "from the future"
+    with pytest.raises(ClockAhead):  # what must come after it would be from the future as well
+        town["a"].put("k", "too soon")
+
+
+def test_a_future_stamp_is_not_carried_on_by_a_session() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    hour = 3600 * 1000 << 16
+    with pytest.raises(ClockAhead):
+        town["b"].put("k", 1, floor=town["b"].replica.hlc.now() + hour)
+    town["b"].put("k", 2)
+    town.pass_time(0.5)
+    assert town["a"].get("k") == 2
+
+
+def test_a_clock_that_began_behind_is_set_right_by_the_wall_and_its_peers() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    town["a"].crash()
+    town["a"].wall_offset_s = -600.0
+    town["a"].start()
+    town["b"].put("k", 1)
+    town.pass_time(1.0)
+    assert town["a"].get("k") is None
+    town["a"].wall_offset_s = 0.0
+    town.pass_time(5.0)
+    assert town["a"].get("k") == 1
+    town["a"].put("j", 2)
+    town.pass_time(0.5)
+    assert town["b"].get("j") == 2
 
 
 def test_a_tombstone_goes_when_every_owner_has_it() -> None:
