@@ -78,6 +78,7 @@ def test_the_search_agrees_with_trying_every_order(seed: int) -> None:
     plan = Plan(6, 3, unknown_percent=20)
     agree(Register(), run(seed, plan, registers()))
     agree(Register(), spoilt(seed, run(seed, plan, registers())))
+    agree(Register(), spoilt(seed, run(seed, plan, registers(values=3))))
     agree(KeyValue(), spoilt(seed, run(seed, Plan(5, 3, unknown_percent=20), key_values(2))))
 
 

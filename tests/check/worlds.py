@@ -70,14 +70,15 @@ def _happen(rng: Random, moments: list[Any], plan: Plan, act: Act) -> History:
     return pair(events)
 
 
-def registers(keys: int = 1, *, cas: bool = True) -> Act:
-    """Registers with unique written values."""
+def registers(keys: int = 1, *, cas: bool = True, values: int = 1 << 60) -> Act:
+    """Registers; written values are unique unless there are fewer `values` than operations."""
     state: dict[str, Any] = {}
 
     def act(rng: Random, _: str, number: int) -> tuple[str, str | None, Any, Callable[[], Any]]:
         key = f"k{rng.randrange(keys)}"
         f = rng.choice(("read", "read", "write", "write", "cas") if cas else ("read", "write"))
-        value = [state.get(key), number] if f == "cas" else number if f == "write" else None
+        new = number % values
+        value = [state.get(key), new] if f == "cas" else new if f == "write" else None
 
         def effect() -> Any:
             if f == "read":
