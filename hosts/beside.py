@@ -160,6 +160,18 @@ class StoresOfHost:
         stores = self._runtime.stores
         return dict(stores.replica.applied) if stores.is_open else {}
 
+    def held_by(self, peer: str) -> Mapping[int, int]:
+        stores = self._runtime.stores
+        if not stores.is_open:
+            return {}
+        report = stores.replica.knowledge.reports.get(peer)
+        told = {} if report is None else dict(report.vector)
+        known = stores.replica.outgoing.peers.get(peer)
+        if known is not None:
+            for actor, seq in known.acked.items():
+                told[actor] = max(seq, told.get(actor, 0))
+        return told
+
     def actors_of(self, hosts: frozenset[str]) -> frozenset[int]:
         stores = self._runtime.stores
         if not stores.is_open:

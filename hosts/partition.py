@@ -49,6 +49,10 @@ class Stores(Protocol):
         """How much of everybody's updates is here: actor -> seq."""
         ...
 
+    def held_by(self, peer: str) -> Vector:
+        """How much of everybody's updates the peer was last known to have."""
+        ...
+
     def actors_of(self, hosts: frozenset[str]) -> frozenset[int]:
         """The actors these hosts have ever been."""
         ...
@@ -155,11 +159,6 @@ class Partition:
         if self._apart:
             self._met.append(found)
 
-    def on_keys(self, peer: str, *, sent: int = 0, received: int = 0) -> None:
-        """Updates went to or came from a peer."""
-        for report in self.open_reports:
-            report.on_keys(peer, sent=sent, received=received)
-
     def on_exchange(self, report: ExchangeLike) -> None:
         """An exchange of digests ended."""
         for running in self.open_reports:
@@ -200,10 +199,12 @@ class Partition:
 
     def _note_apart(self, event: PartitionEvent, now: float) -> None:
         if self.stores is not None:
-            here: Vector = self._positions[0][1] if self._positions else {}
+            earlier: Vector = self._positions[0][1] if self._positions else {}
             there = dict(self.stores.positions())
             actors = self.stores.actors_of(frozenset(event.peers))
             for peer in event.peers:
+                held = self.stores.held_by(peer)
+                here = {a: max(earlier.get(a, 0), held.get(a, 0)) for a in {*earlier, *held}}
                 self._apart.setdefault(peer, Apart(here, there, actors))
         self._interrupt(event, now)
 
@@ -270,8 +271,19 @@ class Partition:
             kind, highs = seen
             resolver = "register" if kind == "register" else f"crdt {kind}"
             for report in running:
-                if any(side.has_diverged(highs) for side in self._sides(report)):
-                    report.on_merged(Diverged(store, key, resolver, "merged", None, ()))
+                self._look_at(report, (store, key), highs, resolver)
+
+    def _look_at(
+        self, report: Reconciliation, place: tuple[str, str], highs: Vector, resolver: str
+    ) -> None:
+        for peer in report.peers:
+            side = self._apart.get(peer)
+            if side is None:
+                continue
+            went, came = side.went(highs), side.came(highs)
+            report.on_key(peer, place, sent=went, received=came)
+            if went and came:
+                report.on_merged(Diverged(*place, resolver, "merged", None, ()))
 
     def _sides(self, report: Reconciliation) -> list[Apart]:
         return [self._apart[peer] for peer in report.peers if peer in self._apart]

@@ -53,10 +53,6 @@ class ExchangeLike(Protocol):
     @property
     def peer(self) -> str: ...
     @property
-    def keys_sent(self) -> int: ...
-    @property
-    def keys_received(self) -> int: ...
-    @property
     def bytes_sent(self) -> int: ...
     @property
     def bytes_received(self) -> int: ...
@@ -92,8 +88,11 @@ class Reconciliation:
         self.diverged_keys = 0
         self._took_s: float | None = None
         self._pending = set(peers)
-        names = ("keys_sent", "keys_received", "bytes_sent", "bytes_received", "exchanges")
+        names: tuple[str, ...] = ("keys_sent", "keys_received", "exchanges")
+        names += ("bytes_sent", "bytes_received")
         self._traffic = {peer: dict.fromkeys(names, 0) for peer in peers}
+        self._sent: dict[str, set[tuple[str, str]]] = {peer: set() for peer in peers}
+        self._received: dict[str, set[tuple[str, str]]] = {peer: set() for peer in peers}
 
     # --- what is found ----------------------------------------------------------------------------
 
@@ -116,12 +115,12 @@ class Reconciliation:
         if (found.store, found.key) not in self._diverged:
             self.on_diverged(found)
 
-    def on_keys(self, peer: str, *, sent: int = 0, received: int = 0) -> None:
-        """Updates that went to, or came from, a peer out of the logs."""
-        traffic = self._traffic.get(peer)
-        if traffic is not None and self.outcome == "running":
-            traffic["keys_sent"] += sent
-            traffic["keys_received"] += received
+    def on_key(self, peer: str, place: tuple[str, str], *, sent: bool, received: bool) -> None:
+        """A key was changed here while the peer was away (it is sent), or there (received); counted
+        once, however often it is told."""
+        for to, counts in ((self._sent, sent), (self._received, received)):
+            if counts and peer in to and self.outcome == "running":
+                to[peer].add(place)
 
     def on_exchange(self, report: ExchangeLike) -> None:
         """Digests were compared with a peer."""
@@ -129,7 +128,7 @@ class Reconciliation:
         if traffic is None or self.outcome != "running":
             return
         traffic["exchanges"] += 1
-        for name in ("keys_sent", "keys_received", "bytes_sent", "bytes_received"):
+        for name in ("bytes_sent", "bytes_received"):
             traffic[name] += getattr(report, name)
 
     # --- the end ----------------------------------------------------------------------------------
@@ -151,11 +150,21 @@ class Reconciliation:
             self._close("interrupted", why, now)
 
     def _close(self, outcome: Outcome, why: str, now: float) -> None:
+        self._count_keys()
+        self._sent, self._received = {}, {}
         self.outcome, self.why = outcome, why
         self._took_s = now - self.began_at
 
+    def _count_keys(self) -> None:
+        for name, places in (("keys_sent", self._sent), ("keys_received", self._received)):
+            for peer, found in places.items():
+                self._traffic[peer][name] = len(found)
+
     def to_json(self, now: float) -> dict[str, Any]:
-        """The report as plain values."""
+        """The report as plain values. In `traffic`, keys are those changed on one side that the
+        other one needed; exchanges and bytes are comparisons of digests, beside what the logs
+        sent."""
+        self._count_keys()
         took_s = now - self.began_at if self._took_s is None else self._took_s
         return {
             "number": self.number,
@@ -226,19 +235,21 @@ class Apart(NamedTuple):
     """What this host had when a peer went away."""
 
     here: Vector
-    """Of everybody's updates, some seconds before it was noticed: what was made since may be
-    unknown on the other side."""
+    """Of everybody's updates, what the other side has for certain: what was here some seconds
+    before it was noticed, and what the peer said it has."""
     there: Vector
     """Of everybody's updates, when it was noticed: nothing came from the other side since."""
     actors: frozenset[int]
     """Of the peers that went away."""
 
-    def has_diverged(self, highs: Vector) -> bool:
-        """Whether a key whose state has seen `highs` was changed on both sides meanwhile. May be
-        true for a key changed here in the last seconds before; never false for one that was."""
-        return any(self.is_news(actor, seq) for actor, seq in highs.items()) and any(
-            seq > self.here.get(a, 0) for a, seq in highs.items() if a not in self.actors
-        )
+    def went(self, highs: Vector) -> bool:
+        """Whether a key whose state has seen `highs` was changed on this side meanwhile. May be
+        true for one changed in the last seconds before; never false for one that was."""
+        return any(seq > self.here.get(a, 0) for a, seq in highs.items() if a not in self.actors)
+
+    def came(self, highs: Vector) -> bool:
+        """Whether it was changed on the other side meanwhile."""
+        return any(self.is_news(actor, seq) for actor, seq in highs.items())
 
     def is_news(self, actor: int, seq: int) -> bool:
         """Whether the update was made on the other side meanwhile."""

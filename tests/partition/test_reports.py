@@ -26,6 +26,7 @@ class Stores:
     def __init__(self) -> None:
         self.at: dict[int, int] = {HERE: 0, FRIEND: 0, THERE: 0}
         self.keys: dict[tuple[str, str], tuple[str, dict[int, int]]] = {}
+        self.told: dict[int, int] = {}
         self.caught = False
 
     def caught_up(self, peer: str, since: float) -> bool:
@@ -33,6 +34,9 @@ class Stores:
 
     def positions(self) -> dict[int, int]:
         return dict(self.at)
+
+    def held_by(self, peer: str) -> dict[int, int]:
+        return self.told
 
     def actors_of(self, hosts: frozenset[str]) -> frozenset[int]:
         return frozenset({"a": HERE, "b": FRIEND, "c": THERE}[host] for host in hosts)
@@ -120,7 +124,6 @@ def test_the_report_names_what_was_changed_on_both_sides() -> None:
         world.change("counter", THERE)
         await world.wait(1)
         assert world.report()["outcome"] == "running"
-        world.partition.on_keys("c", sent=3, received=4)
         world.stores.caught = True
         report = await world.partition.wait_report(1)
         assert keys_of(report) == ["both", "counter"]
@@ -130,7 +133,8 @@ def test_the_report_names_what_was_changed_on_both_sides() -> None:
         assert report["peers"] == ["c"]
         assert report["outcome"] == "complete"
         assert report["diverged_keys"] == 2
-        assert report["traffic"]["c"]["keys_received"] == 4
+        traffic = report["traffic"]["c"]
+        assert (traffic["keys_sent"], traffic["keys_received"]) == (3, 3)
         assert 1.0 <= report["apart_s"] <= 2.5
 
     told(story)
@@ -179,6 +183,23 @@ def test_a_cut_that_is_noticed_late_misses_nothing() -> None:
         await world.wait(1)
         world.stores.caught = True
         assert keys_of(await world.partition.wait_report(1)) == ["k"]
+
+    told(story)
+
+
+def test_what_the_other_side_said_it_has_did_not_diverge() -> None:
+    async def story(world: World) -> None:
+        await world.wait(10)
+        world.change("told", HERE)
+        world.stores.told = dict(world.stores.at)
+        world.change("not told", HERE)
+        await world.cut()
+        world.up = True
+        world.change("told", THERE)
+        world.change("not told", THERE)
+        await world.wait(1)
+        world.stores.caught = True
+        assert keys_of(await world.partition.wait_report(1)) == ["not told"]
 
     told(story)
 
