@@ -18,7 +18,7 @@ from quorate.consistency.store.session import Session
 from quorate.consistency.store.tokens import Past
 from quorate.consistency.store.views import View, view_of
 from quorate.consistency.strong import ABSENT, StrongRecord
-from quorate.core.errors import Partitioned, UsageError, WrongType
+from quorate.core.errors import NoQuorum, Partitioned, UsageError, WrongType
 
 EVERYTHING_SEEN = Past({})
 
@@ -148,6 +148,11 @@ class Core:
                 f"{self.what(key)}: this host reaches no majority and the store pauses then; "
                 "nothing was changed"
             )
+
+    def refuse_without_majority(self, key: str) -> None:
+        """Raises `NoQuorum` at once where the group could only be waited for in vain."""
+        if self.plane.world.cut_off():
+            raise NoQuorum(f"{self.what(key)}: this host reaches no majority; nothing was sent")
 
     def versions_seen(self, key: str) -> dict[int, int]:
         """The updates of the key that this host has seen: actor -> sequence."""

@@ -120,16 +120,15 @@ class Reads:
                 f"{core.what(key)} is a {state.kind}, which has no linearizable read; use local, "
                 "session or bounded(ms=)"
             )
-        degraded = on_partition == "degraded"
-        if not (degraded and plane.world.cut_off()):
-            try:
-                started = plane.clock.monotonic()
-                record = await plane.strong.read(core.name, key, plane.left(until))
-                plane.strong_fresh_at = max(plane.strong_fresh_at, started)
-                return Seen(strong_view(record), plane.host_id)
-            except CUT_OFF:
-                if not degraded:
-                    raise
+        try:
+            core.refuse_without_majority(key)
+            started = plane.clock.monotonic()
+            record = await plane.strong.read(core.name, key, plane.left(until))
+            plane.strong_fresh_at = max(plane.strong_fresh_at, started)
+            return Seen(strong_view(record), plane.host_id)
+        except CUT_OFF:
+            if on_partition != "degraded":
+                raise
         return (await self._local(key, until))._replace(degraded=True)
 
     # --- session and bounded ----------------------------------------------------------------------

@@ -79,6 +79,7 @@ class Store:
             and defaults.on_partition == "continue"
             and defaults.durable
         )
+        self._crdt_level: UpdateLevel = "session" if self._level == "session" else "crdt"
         self._timeout_s = plane.group.timeout_s
         self._replica = plane.replica
 
@@ -101,9 +102,13 @@ class Store:
         if plane.group.broken is not None:
             raise plane.group.broken
         update = replica.put(self.name, key, data, floor=self._core.floor(key))
-        actor, seq, stamp = replica.actor, update.seq, update.stamp
+        return await self._receipt(update.seq, update.stamp, self._level)
+
+    async def _receipt(self, seq: int, stamp: int, level: UpdateLevel) -> Receipt:
+        """Once this host's disk has it."""
+        plane = self._plane
+        actor = self._replica.actor
         await plane.durable.wait(seq, plane.clock.monotonic() + self._timeout_s)
-        level = self._level
         return Receipt(
             level,
             level,
@@ -177,8 +182,17 @@ class Store:
         self, key: str, kind: str, op: str, args: list[Any], **options: Unpack[UpdateOptions]
     ) -> Receipt:
         """One operation of a CRDT; the typed handles call it."""
-        await self._ready(options)
         check_key(key)
+        if not options and self._plain and self._parts.agreed and self._core.whole:
+            if self._plane.group.broken is not None:
+                raise self._plane.group.broken
+            core = self._core
+            floor = core.floor(key)
+            if floor:
+                core.refuse_strong(key, kind)
+            update = self._replica.operate(self.name, key, kind, op, args, floor=floor)
+            return await self._receipt(update.seq, update.stamp, self._crdt_level)
+        await self._ready(options)
         asked = wanted(self._core, self._defaults, key, options, crdt=True)
         return await self._writes.operate(key, kind, op, args, asked)
 

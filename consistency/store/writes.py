@@ -147,8 +147,7 @@ class Writes:
         core.refuse_cut_off(wanted.on_partition, key)
         degraded = wanted.on_partition == "degraded"
         try:
-            if plane.world.cut_off():
-                raise NoQuorum(f"{core.what(key)}: this host reaches no majority; nothing was sent")
+            core.refuse_without_majority(key)
             left_s = plane.left(wanted.until)
             write = await attempt(left_s * STRONG_SHARE_RATIO if degraded else left_s)
             return self._strong_receipt(wanted, write)
@@ -181,6 +180,7 @@ class Writes:
         core = self._core
         core.refuse_crdt(key, "cas")
         core.refuse_cut_off(wanted.on_partition, key)
+        core.refuse_without_majority(key)
         write = await self._plane.strong.cas(
             core.name,
             key,
@@ -194,6 +194,7 @@ class Writes:
     async def promote(self, key: str, wanted: Wanted) -> Receipt:
         """Write strongly what a local read shows, unless the group has something newer."""
         core, plane = self._core, self._plane
+        core.refuse_without_majority(key)
         if not core.is_home(key):
             await self._forward.fetch(core, key, wanted.until)
         while True:
