@@ -62,9 +62,8 @@ class StoreWorker(Worker):
         """Define the stores, write `keys` keys, each host its part. Later every host goes through
         all keys in an order of its own."""
         host = self.host
-        desk = host.runtime.stores.desk  # TEMP
-        self.store, self.counters = desk.store(STORE), desk.store(COUNTERS)
-        self.probes = desk.store(PROBES)
+        self.store, self.counters = host.store(STORE), host.store(COUNTERS)
+        self.probes = host.store(PROBES)
         self.keys = [key_of(n) for n in range(order["keys"])]
         self.value = os.urandom(order["value_bytes"])
         await self.counters.pn_counter("first").increment()
@@ -107,7 +106,7 @@ class StoreWorker(Worker):
         """`op` "get" or "put" at `level`: reads from memory in bursts, the rest in a closed loop
         with `in_flight`."""
         if self._session is None:
-            self._session = self.host.runtime.stores.desk.session()
+            self._session = self.host.session()
             await self._session.ready()
             for key in self.keys[::97]:
                 await self.store.get(key, level="session", session=self._session)
@@ -133,12 +132,12 @@ class StoreWorker(Worker):
 
     async def positions(self, order: Order) -> dict[str, int]:
         """What of everybody's updates is durable here: actor -> seq."""
-        replica = self.host.runtime.stores.replica
+        replica = self.host.stores.replica
         return {str(actor): seq for actor, seq in replica.applied.items()}
 
     async def wait_covers(self, order: Order) -> dict[str, int]:
         """The moment (monotonic) at which everything in `vector` was durable here."""
-        replica, loop = self.host.runtime.stores.replica, asyncio.get_running_loop()
+        replica, loop = self.host.stores.replica, asyncio.get_running_loop()
         vector = {int(actor): seq for actor, seq in order["vector"].items()}
         until = loop.time() + order["within_s"]
         while not replica.covers(vector):
@@ -149,7 +148,7 @@ class StoreWorker(Worker):
 
     async def content(self, order: Order) -> str:
         """A digest of every key and state of the store `bench`, as the Merkle tree has it."""
-        replica = self.host.runtime.stores.replica
+        replica = self.host.stores.replica
         replica.settle()
         return f"{replica.tree(STORE).root():x}"
 
@@ -163,7 +162,7 @@ class StoreWorker(Worker):
 
     async def lag_watch(self, order: Order) -> None:
         """From now on time every probe of another host that becomes visible here."""
-        own, replica = f"{self.host.id}/", self.host.runtime.stores.replica
+        own, replica = f"{self.host.id}/", self.host.stores.replica
         self._lags = lags = array("q")
         clock, begin = time.monotonic_ns, time.monotonic_ns() + int(order["warmup_s"] * 1e9)
 
@@ -203,7 +202,7 @@ class StoreWorker(Worker):
     async def load_states(self, order: Order) -> dict[str, Any]:
         """Hand the replica the states of `count` keys from `first` on in steps of `step`, written
         once by `actor`, as an exchange hands over states: joined, logged, synced."""
-        replica, loop = self.host.runtime.stores.replica, asyncio.get_running_loop()
+        replica, loop = self.host.stores.replica, asyncio.get_running_loop()
         actor, step, generation = order["actor"], order["step"], order["generation"]
         value = codec.encode_value(order["text"])
         numbers = range(order["first"], order["first"] + order["count"] * step, step)
@@ -232,7 +231,7 @@ class StoreWorker(Worker):
 
     async def repair(self, order: Order) -> dict[str, Any]:
         """One exchange with `peer` over the whole store; answers its report."""
-        stores, loop = self.host.runtime.stores, asyncio.get_running_loop()
+        stores, loop = self.host.stores, asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
         began = time.monotonic_ns()
         if not stores.exchange.start(order["peer"], [STORE], range(256), done.set_result):
@@ -251,7 +250,7 @@ class StoreWorker(Worker):
 
     async def roots(self, order: Order) -> list[str]:
         """The digest of the store, without settling first: what an exchange would compare."""
-        return [f"{self.host.runtime.stores.replica.tree(STORE).root():x}"]
+        return [f"{self.host.stores.replica.tree(STORE).root():x}"]
 
     async def wire(self, order: Order) -> dict[str, int]:
         """Bytes this host has sent to others and got from them, frames and all."""

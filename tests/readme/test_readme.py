@@ -1,8 +1,9 @@
-"""Every code block of the README runs: Python as written, shell lines through the command's own
-parser."""
+"""Every code block of the README runs (Python as written, shell lines through the command's own
+parser), and its tables of promises are those that tests check."""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from quorate.consistency.promises import LEVELS, MIXED, levels_table, mixed_table
+from quorate.consistency.store.levels import UPDATE_LEVELS
 from quorate.hosts.cli.parser import build
 from quorate.hosts.demo.workers import child_environment
 from tests.tidy.source import ROOT
@@ -58,3 +61,62 @@ def test_a_shell_line_is_understood(line: str) -> None:
         assert re.search(rf"^{words[1]}:", MAKEFILE, flags=re.MULTILINE)
     else:
         assert words[0] == "pip"
+
+
+# --- the tables of promises ----------------------------------------------------------------------
+
+CHECKED = sorted({one for row in (*LEVELS, *MIXED) for one in row.checked_by})
+
+
+def between(name: str) -> str:
+    """What the README has between the marks of a generated part."""
+    found = re.search(
+        rf"<!-- {name}: begin[^>]*-->\n(.*?)\n<!-- {name}: end -->", README, re.DOTALL
+    )
+    assert found is not None, f"the README has no part {name}"
+    return found.group(1)
+
+
+def test_the_table_of_the_levels_is_what_the_promises_say() -> None:
+    assert between("LEVELS") == levels_table()
+
+
+def test_the_table_of_mixed_levels_is_what_the_promises_say() -> None:
+    assert between("MIXED") == mixed_table()
+
+
+def test_every_level_of_the_api_has_its_promises_and_every_promise_its_tests() -> None:
+    assert tuple(row.name.strip("`") for row in LEVELS) == UPDATE_LEVELS
+    assert all(row.checked_by for row in (*LEVELS, *MIXED))
+
+
+@pytest.mark.parametrize("test_id", CHECKED)
+def test_a_promise_names_a_test_that_is_there(test_id: str) -> None:
+    path, _, function = test_id.partition("::")
+    tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
+    assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_what_the_example_says_is_what_it_shows(tmp_path: Path) -> None:
+    """The block about levels, with the values its comments promise."""
+    block = next(text for text in PYTHON if "consistency=" in text)
+    done = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=tmp_path,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert re.match(r"strong at term \d+ on \('a'", lines[0])
+    assert lines[1:6] == [
+        "{'qty': 2}",
+        "eventual durable: True on ('a',)",
+        "{'qty': 3}",
+        "{'qty': 4}",
+        "{'qty': 4}",
+    ]
+    assert re.fullmatch(r"[35] .?\W?'red'\W?", lines[6]), lines[6]
+    assert lines[7] == "{'qty': 4} strong"
