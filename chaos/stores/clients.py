@@ -31,6 +31,11 @@ class Place(Protocol):
     @property
     def running(self) -> bool: ...
 
+    @property
+    def serves(self) -> bool:
+        """Whether it runs as a member of the group."""
+        ...
+
 
 class Client:
     """One session after the other: now and then it begins anew, with an empty token."""
@@ -78,7 +83,7 @@ class Client:
             return
         if self.busy is None:
             self._choose_host()
-            if self.host.running:
+            if self.host.serves:
                 menu, weights = zip(*self._menu, strict=True)
                 self.begin(self._rng.choices(menu, weights)[0]())
         self.start()
@@ -87,10 +92,10 @@ class Client:
         if self._rng.random() < 0.02:
             self._session += 1
             self.token = None
-        if not self.host.running or self._rng.random() < MOVE_PROBABILITY:
-            running = [host for host in self._hosts if host.running]
-            if running:
-                self.host = self._rng.choice(running)
+        if not self.host.serves or self._rng.random() < MOVE_PROBABILITY:
+            serving = [host for host in self._hosts if host.serves]
+            if serving:
+                self.host = self._rng.choice(serving)
 
     def begin_at(self, host: Place, call: Call) -> None:
         """Make a call that belongs to no session."""

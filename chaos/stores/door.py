@@ -226,6 +226,8 @@ class Door:
         value = None if view.value is None else codec.decode_value(view.value)
         siblings = [codec.decode_value(one) for one in view.siblings]
         context = self._watch.hosts[host].replica.seen(call.store, call.key)
+        for actor, seq in self._watch.collected().items():
+            context[actor] = max(seq, context.get(actor, 0))
         call.seen = Seen(value, siblings, view.version, view.type, view.saw, host, context)
 
     def _told(self, call: Call, receipt: Receipt) -> None:

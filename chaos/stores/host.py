@@ -19,7 +19,7 @@ from quorate.chaos.stores.disks import StoreDisk, WatchedLog
 from quorate.chaos.stores.lives import Hardware, StoreLife
 from quorate.chaos.stores.options import Options
 from quorate.chaos.stores.parts import Parts
-from quorate.chaos.stores.settings import replica_config
+from quorate.chaos.stores.settings import MEMBERS, replica_config
 from quorate.chaos.stores.strong import Command, Oracle
 from quorate.chaos.stores.watch import Watch
 from quorate.consistency.replica.definitions import Conflict
@@ -32,6 +32,8 @@ from quorate.core.storage.memory_engine import MemoryEngine
 from quorate.core.storage.state_store import StateStore
 
 START_AGAIN_S = 0.5
+WRONG_CLOCK_S_MAX = 1.0
+"""A host is not started under a clock that is further off: everybody would refuse its updates."""
 
 
 class StoreHost(ReplicaHooks):
@@ -77,6 +79,8 @@ class StoreHost(ReplicaHooks):
         """A new process on what the disk holds."""
         assert self.life is None
         self.failed = None
+        if self.hardware.wrong_s > WRONG_CLOCK_S_MAX:
+            self.hardware.repair()
         self.incarnation += 1
         self.started_at = self._queue.now
         life = StoreLife(self._queue, self.hardware, clock_offset_s=self._rng.uniform(0, 1000))
@@ -268,3 +272,9 @@ class StoreHost(ReplicaHooks):
     @property
     def running(self) -> bool:
         return self.life is not None and self.failed is None
+
+    @property
+    def serves(self) -> bool:
+        """Whether it runs, and knows itself to be a member."""
+        record = self.view.get(MEMBERS) if self.running else None
+        return record is not None and self.id in record.value

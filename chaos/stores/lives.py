@@ -29,6 +29,11 @@ class Hardware:
         """Somebody sets the clock."""
         self.skew_s += seconds
 
+    @property
+    def wrong_s(self) -> float:
+        """How far it was set from where it was at first."""
+        return abs(self.skew_s - self._skew_of_birth_s)
+
     def repair(self) -> None:
         """The clock is set right again (as right as it was at first)."""
         self.skew_s = self._skew_of_birth_s

@@ -19,8 +19,6 @@ from quorate.chaos.stores.rings import RingFaults
 
 AWAY_S = (4.0, 7.0)
 """Longer than tombstones are kept for a host that is not there."""
-RESTART_SKEW_MAX_S = 1.0
-"""A host is not started under a clock that is further off: it would be right to refuse it."""
 
 
 class Nemesis:
@@ -257,7 +255,7 @@ class Nemesis:
         host = self._rng.choice(self._hosts)
         self._note("clock", host.id, f"{seconds:+g} s")
         host.hardware.jump(seconds)
-        if abs(seconds) < RESTART_SKEW_MAX_S and self._rng.random() < 0.5 and host.running:
+        if self._rng.random() < 0.4 and host.running:
             self._note("kill", host.id)
             host.kill()
             self._later(0.02, 0.5, lambda: self._restart(host))

@@ -10,7 +10,13 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from quorate.chaos.sim.events import Life
-from quorate.chaos.stores.settings import exchange_config, mover_config, steward_config
+from quorate.chaos.stores.settings import (
+    MEMBERS,
+    RING,
+    exchange_config,
+    mover_config,
+    steward_config,
+)
 from quorate.chaos.stores.strong import Answer, Command, Oracle, View
 from quorate.consistency.merkle.exchange import Exchange
 from quorate.consistency.ring.mover import Mover, MoverHooks
@@ -21,8 +27,6 @@ from quorate.consistency.ring.steward import RingSteward
 if TYPE_CHECKING:
     from quorate.chaos.stores.host import StoreHost
 
-RING = "the ring"
-MEMBERS = "the members"
 BEAT_S = 0.4
 
 

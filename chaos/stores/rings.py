@@ -13,12 +13,13 @@ from quorate.chaos.sim.events import EventQueue
 from quorate.chaos.sim.transcript import Transcript
 from quorate.chaos.stores.host import StoreHost
 from quorate.chaos.stores.options import Options
-from quorate.chaos.stores.ringhost import MEMBERS, RING
+from quorate.chaos.stores.settings import MEMBERS, RING
 from quorate.chaos.stores.strong import Oracle
 from quorate.consistency.ring.placement import Ring
 
 
 HOSTS_MIN_HOSTS = 3
+LAST_WORDS_S = 0.5
 AWAY_S = 7.0
 """Longer than a host may be silent before it is taken out of the ring."""
 
@@ -46,7 +47,9 @@ class RingFaults:
 
     def begin(self) -> None:
         """The first members and the first ring: the initial hosts."""
-        self._oracle.bootstrap(MEMBERS, self._members)
+        for host_id in self._away:
+            self._hosts[host_id].out = True
+        self._oracle.bootstrap(MEMBERS, sorted(self._members))
         self._oracle.bootstrap(RING, Ring.of(1, self._members).to_plain())
 
     @property
@@ -101,6 +104,8 @@ class RingFaults:
                 self._members.remove(host.id)
                 self._away.append(host.id)
                 self._write_members()
+                host.out = True
+                self._queue.after(LAST_WORDS_S, host.kill)
 
         host.ring.mover.drain(drained)
         self._queue.after(AWAY_S, lambda: self._stay(host))

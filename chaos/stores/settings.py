@@ -15,6 +15,9 @@ from quorate.consistency.ring.site import MoverConfig
 from quorate.consistency.ring.steward import StewardConfig
 
 
+RING = "the ring"
+MEMBERS = "the members"
+"""Keys of the oracle."""
 DEAD_AFTER_S = 5.0
 """A host that was not heard for so long is taken out of the ring."""
 

@@ -64,7 +64,18 @@ class Watch:
         self.findings: list[str] = []
         self.known: dict[str, Known] = {}
         self.hosts: dict[str, StoreHost] = {}
+        self.epoch: Callable[[], int] = lambda: 0
+        """Of the ring as the group has it."""
         self._by_actor: dict[int, list[Made]] = {}
+        self._collected: Vector = {}
+
+    def collected(self) -> Vector:
+        """The join of what any host ever collected: by its law every owner had applied that."""
+        for host in self.hosts.values():
+            for actor, seq in host.replica.joiner.collected.items():
+                if seq > self._collected.get(actor, 0):
+                    self._collected[actor] = seq
+        return self._collected
 
     def find(self, text: str) -> None:
         """Something that must not be."""
@@ -120,7 +131,7 @@ class Watch:
         actor, seq = made.dot
         if not made.sure or host.replica.applied.get(actor, 0) < seq:
             return False
-        if host.replica.joiner.collected.get(actor, 0) >= seq:
+        if self._collected.get(actor, 0) >= seq:
             return True
         state = host.replica.read(made.store, made.key)
         return state is not None and covers(state, made)
@@ -138,6 +149,8 @@ class Watch:
                 f"{other.name} on {other.host}: a dot names two updates"
             )
         rows.append(made)
+        for of, upto in self.collected().items():
+            made.overwrote[of] = max(upto, made.overwrote.get(of, 0))
         self._calls.made[made.dot] = made
 
     def on_acknowledged(self, call: Call) -> None:
@@ -208,6 +221,9 @@ class Watch:
         replica, ring = host.replica, host.replica.ring
         if ring is None or ring.before is not None or host.id not in ring.hosts:
             return
+        if ring.epoch != self.epoch():
+            return  # it does not know yet what it owns now
+        collected = self.collected()
         for actor, seq in known.applied.items():
             since = known.checked.get(actor, 0)
             if seq <= since:
@@ -218,7 +234,7 @@ class Watch:
                     break
                 if made.dot[1] > seq or not made.sure or not replica.owns(made.store, made.key):
                     continue
-                if replica.joiner.collected.get(actor, 0) >= made.dot[1]:
+                if collected.get(actor, 0) >= made.dot[1]:
                     continue
                 state = replica.read(made.store, made.key)
                 if state is not None and not covers(state, made):

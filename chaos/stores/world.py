@@ -95,6 +95,7 @@ class World:
         self.rings = RingFaults(
             options, self.queue, self.oracle, self.hosts, self._may_lose, self.transcript
         )
+        self.watch.epoch = lambda: self.rings.ring.epoch
         self.nemesis = Nemesis(
             options=options,
             queue=self.queue,
@@ -171,7 +172,8 @@ class World:
         self.transcript.note("faults", " ".join(options.faults))
         self.rings.begin()
         for host in self.hosts.values():
-            host.start()
+            if not host.out:
+                host.start()
         self._look()
         self._pass(WARM_UP_S)
         for client in self.clients:
