@@ -85,6 +85,8 @@ REGISTERS = [
     broken("register", "stale-read", "both halves of a split accept writes", OURS,
            write("a", 0, 1, 1), write("b", 0.5, 1.5, 2), read("a", 2, 3, 1), read("b", 2.5, 3.5, 2),
            read("a", 4, 5, 1)),
+    held("register", "an unknown write between equal ones", OURS, write("a", 0, 1, 1),
+         lost("b", 2, "write", 2), read("c", 3, 4, 2), write("a", 5, 6, 1), read("c", 7, 8, 1)),
     unknown("register", "nothing happened", OURS),
     unknown("register", "the budget ran out", OURS,
             *[write(f"p{i}", i / 100, 9, i % 3) for i in range(12)],

@@ -94,6 +94,9 @@ SESSIONS = [
          put("s", 0, 1, "a", 1, 5), saw("s", 2, 3, None, {}, level="eventual")),
     held("session", "what was acknowledged beside the read is not owed", TERRY,
          put("s", 0, 5, "a", 1, 5), did("s2", 1, 6, "read", None, None, session="s", versions={})),
+    held("session", "a value brings what its write had seen", OURS,
+         did("w", 0, 1, "write", "b", dot=(2, 7), versions={1: 5, 2: 7}),
+         saw("s", 2, 3, "a", {1: 5}), saw("s", 4, 5, "b")),
     unknown("session", "nobody said what was seen", OURS, did("w", 0, 1, "write", "a"),
             did("v", 0.5, 1.5, "write", "b"), saw("s", 2, 3, "b")),
 ]
@@ -178,6 +181,8 @@ COUNTERS = [
            did("c", 3, 4, "final", None, 3)),
     broken("counter", "phantom-count", "a failed increment counts", OURS,
            failed("a", 0, 1, "increment"), did("c", 3, 4, "final", None, 1)),
+    held("counter", "acknowledged beside the final read", OURS, did("a", 1, 4, "increment"),
+         did("c", 0, 5, "final", None, 0)),
     broken("counter", "lost-update", "a strong read lags", OURS, did("a", 0, 1, "increment"),
            did("c", 2, 3, "read", None, 0, level="linearizable"), did("c", 4, 5, "final", None, 1)),
 ]

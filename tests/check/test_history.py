@@ -65,6 +65,12 @@ def test_a_mistake_is_named(name: str, lines: list[str], text: str) -> None:
     assert text in str(caught.value), name
 
 
+def test_a_line_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quorate.consistency.check.lines.LINE_BYTES_MAX", 100)
+    with pytest.raises(MalformedHistory, match="line 2: .* bytes, 100 at most"):
+        load([line(), line(value="x" * 100)])
+
+
 def test_a_torn_last_line_is_left_out_and_reported() -> None:
     whole = [line(f="write", key="x", value=1), line(type="ok", time=2)]
     told = load([*whole[:1], whole[1][:-9]])
