@@ -67,7 +67,7 @@ def test_a_mistake_is_named(name: str, lines: list[str], text: str) -> None:
 
 def test_a_line_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quorate.consistency.check.lines.LINE_BYTES_MAX", 100)
-    with pytest.raises(MalformedHistory, match="line 2: .* bytes, 100 at most"):
+    with pytest.raises(MalformedHistory, match="bytes, 100 at most"):
         load([line(), line(value="x" * 100)])
 
 
