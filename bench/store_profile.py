@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m quorate.bench.store_profile")
     parser.add_argument("op", choices=["put", "get"])
     parser.add_argument(
-        "level", choices=["default", "local", "session", "eventual", "crdt", "strong"]
+        "level", choices=["default", "local", "session", "eventual", "contended", "crdt", "strong"]
     )
     parser.add_argument("in_flight", type=int, help="0: reads in bursts")
     parser.add_argument("--seconds", type=float, default=8.0)

@@ -59,8 +59,8 @@ class StoreWorker(Worker):
     # --- levels -----------------------------------------------------------------------------------
 
     async def open(self, order: Order) -> Any:
-        """Define the stores, write `keys` keys, each host its part. Later every host goes through
-        all keys in an order of its own."""
+        """Define the stores, write `keys` keys, each host its part (`own`). What is written to all
+        keys goes through them in an order of the host's own."""
         host = self.host
         self.store, self.counters = host.store(STORE), host.store(COUNTERS)
         self.probes = host.store(PROBES)
@@ -68,7 +68,7 @@ class StoreWorker(Worker):
         self.value = os.urandom(order["value_bytes"])
         await self.counters.pn_counter("first").increment()
         await self.probes.put("first", 0)
-        part = self.keys[order["part"] :: order["parts"]]
+        self.own = part = self.keys[order["part"] :: order["parts"]]
         random.Random(order["part"]).shuffle(self.keys)
         for start in range(0, len(part), CHUNK_KEYS):
             await asyncio.gather(
@@ -87,9 +87,10 @@ class StoreWorker(Worker):
         return lambda key: store.get(key, level="linearizable", timeout=CALL_TIMEOUT_S)
 
     def _writing(self, level: str) -> Callable[[int], Awaitable[object]]:
-        store, keys, value = self.store, self.keys, self.value
-        count, session = len(keys), self._session
-        if level == "eventual":
+        store, value, session = self.store, self.value, self._session
+        keys = self.own if level in ("eventual", "session") else self.keys
+        count = len(keys)
+        if level in ("eventual", "contended"):
             return lambda n: store.put(keys[n % count], value)
         if level == "crdt":
             handles = [self.counters.pn_counter(key) for key in keys]
@@ -179,7 +180,7 @@ class StoreWorker(Worker):
     async def lag_load(self, order: Order) -> dict[str, Any]:
         """`per_s` eventual writes a second; every `probe_every`th carries the time of its call."""
         put, probe, own = self.store.put, self.probes.put, self.host.id
-        keys, value, every = self.keys, self.value, order["probe_every"]
+        keys, value, every = self.own, self.value, order["probe_every"]
         count, clock = len(keys), time.monotonic_ns
 
         def operation(n: int) -> Awaitable[object]:

@@ -44,6 +44,7 @@ CASES = (
     Case("session reads", "get", "session", 0),
     Case("linearizable reads", "get", "linearizable", MANY),
     Case("eventual writes", "put", "eventual", MANY),
+    Case("eventual writes, contended", "put", "contended", MANY),
     Case("session writes", "put", "session", MANY),
     Case("CRDT increments", "put", "crdt", MANY),
     Case("strong writes", "put", "strong", MANY),
