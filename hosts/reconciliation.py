@@ -90,7 +90,7 @@ class Reconciliation:
         self._pending = set(peers)
         names: tuple[str, ...] = ("keys_sent", "keys_received", "exchanges")
         names += ("bytes_sent", "bytes_received")
-        self._traffic = {peer: dict.fromkeys(names, 0) for peer in peers}
+        self._traffic: dict[str, dict[str, int]] = {peer: dict.fromkeys(names, 0) for peer in peers}
         self._sent: dict[str, set[tuple[str, str]]] = {peer: set() for peer in peers}
         self._received: dict[str, set[tuple[str, str]]] = {peer: set() for peer in peers}
 

@@ -64,6 +64,8 @@ class Cache:
         )
         self._computing = Computing(group, options, self._flights, self._looking)
         self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._beginning: dict[str, asyncio.Future[None]] = {}
+        """Keys for which a caller of this host is asking the group whether it may compute."""
         names = ("hits", "misses", "waited", "invalidated", "stale_served", "refreshed")
         self._counts = dict.fromkeys(names, 0)
 
@@ -169,11 +171,26 @@ class Cache:
                 landed = await self._follower.landing(key, look.flight_revision)
                 if landed is not None:
                     return self._serve(key, landed.entry)
+            elif key in self._beginning:  # one caller of this host asks the group
+                await asyncio.shield(self._beginning[key])
             else:
-                done, value = await self._computing.compute(key, fn, plan, look)
+                done, value = await self._compute(key, fn, plan, look)
                 if done:
                     return value
             machine = await self._group.read_point("local", seconds)
+
+    async def _compute(self, key: str, fn: Compute, plan: Plan, look: Look) -> tuple[bool, Any]:
+        begun = self._beginning[key] = asyncio.get_running_loop().create_future()
+
+        def on_begun() -> None:
+            if not begun.done():
+                begun.set_result(None)
+                del self._beginning[key]
+
+        try:
+            return await self._computing.compute(key, fn, plan, look, on_begun)
+        finally:
+            on_begun()
 
     def _serve(self, key: str, entry: Entry) -> Any:
         self._index.touch(key)
@@ -194,7 +211,7 @@ class Cache:
 
         async def refresh() -> None:
             try:
-                done, _ = await self._computing.compute(key, fn, plan, look)
+                done, _ = await self._computing.compute(key, fn, plan, look, lambda: None)
                 self._counts["refreshed"] += done
             except Exception:  # counted; whoever comes behind the stale time gets an own one
                 return

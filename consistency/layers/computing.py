@@ -49,16 +49,24 @@ class Computing:
         self._looking = looking
         self.counts = dict.fromkeys(("computed", "failed", "taken_over", "not_kept"), 0)
 
-    async def compute(self, key: str, fn: Compute, plan: Plan, look: Look) -> tuple[bool, Any]:
+    async def compute(
+        self, key: str, fn: Compute, plan: Plan, look: Look, begun: Callable[[], object]
+    ) -> tuple[bool, Any]:
         """(True, the value) if it was computed here; (False, None): somebody was faster, or the
-        lease was lost: look again. Raises what `fn` raises."""
+        lease was lost: look again. `begun()` is called once the group knows who computes. Raises
+        what `fn` raises."""
         lease = await self._flights.lease()
         seen = self._looking.seen_now(self._group.machine, plan.depends_on)
         flight = self._flights.new_flight()
         self._flights.live.add(flight.id)
         gone = False
         try:
-            started = await self._flights.take_off(key, flight, lease, look=look, depends_on=seen)
+            try:
+                started = await self._flights.take_off(
+                    key, flight, lease, look=look, depends_on=seen
+                )
+            finally:
+                begun()
             if started is None or not started.held:
                 gone = True  # there is nothing to give up
                 return False, None
