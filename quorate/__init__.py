@@ -9,6 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from quorate.consistency.events.event import VersionConflict
+    from quorate.consistency.events.log import EventLog
+    from quorate.consistency.layers.cached import Cache
+    from quorate.consistency.layers.records import ComputationFailed
     from quorate.consistency.store.conflicts import ConflictEntry
     from quorate.consistency.store.levels import Bounded, bounded
     from quorate.consistency.store.merging import semantic_merge
@@ -74,6 +78,10 @@ if TYPE_CHECKING:
     from quorate.hosts.host import Host
 
 _HOMES = {
+    "quorate.consistency.events.event": ("VersionConflict",),
+    "quorate.consistency.events.log": ("EventLog",),
+    "quorate.consistency.layers.cached": ("Cache",),
+    "quorate.consistency.layers.records": ("ComputationFailed",),
     "quorate.consistency.store.conflicts": ("ConflictEntry",),
     "quorate.consistency.store.levels": ("Bounded", "bounded"),
     "quorate.consistency.store.merging": ("semantic_merge",),
@@ -145,8 +153,10 @@ __version__ = "0.1.0"
 __all__ = [
     "KV",
     "Bounded",
+    "Cache",
     "Cluster",
     "Compacted",
+    "ComputationFailed",
     "ConfigError",
     "ConflictEntry",
     "CorruptStorage",
@@ -155,6 +165,7 @@ __all__ = [
     "Else",
     "Entry",
     "Event",
+    "EventLog",
     "ForgedToken",
     "Host",
     "If",
@@ -201,6 +212,7 @@ __all__ = [
     "Unavailable",
     "UsageError",
     "Version",
+    "VersionConflict",
     "Watch",
     "WrongDataFolder",
     "WrongType",
