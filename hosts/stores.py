@@ -259,7 +259,7 @@ class Stores(StoreNews):
     def on_ready(self, epoch: int) -> None:
         """This host has everything it gained: tell the steward at once."""
         if self._open is not None:
-            self._open.desk.plane.news.notify()
+            self._open.plane.on_ready()
         self._runtime.loop.call_soon(self._on_beat)
 
     def on_problem(self, text: str) -> None:

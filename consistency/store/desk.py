@@ -210,15 +210,15 @@ class Desk:
         return await self._write(parts, key, args[2:])
 
     def _asked_for(self, name: Any) -> Parts:
-        parts = self._parts.get(check_store_name(name))
-        if parts is not None:
+        parts, catalog = self._parts.get(check_store_name(name)), self.plane.catalog
+        if parts is not None and name in catalog.agreed:
             return parts
-        definition = self.plane.catalog.agreed.get(name) or self.plane.catalog.peek(name)
+        definition = catalog.agreed.get(name) or catalog.peek(name)
         if definition is None:
             raise NotCommitted(f"host {self.plane.host_id!r} does not know store {name!r} yet")
-        if name not in self.plane.catalog.agreed:
-            self.plane.catalog.take(definition)
-        return self._made(definition)
+        if name not in catalog.agreed:
+            catalog.take(definition._replace(merge=self._merge_of(name)))
+        return self._made(catalog.agreed[name])
 
     async def _read(self, parts: Parts, key: str, args: list[Any]) -> Any:
         level, flat, strong, stamp, wait_ms = args

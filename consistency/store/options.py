@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypedDict
 from quorate.consistency.replica.definitions import SIBLINGS_MAX
 from quorate.consistency.store import levels
 from quorate.consistency.store.core import Core, Wanted
-from quorate.consistency.store.levels import OnPartition, ReadLevel, UpdateLevel
+from quorate.consistency.store.levels import Bounded, OnPartition, ReadLevel, UpdateLevel
 from quorate.consistency.store.session import Session
 from quorate.core.errors import NotCommitted, UsageError
 
@@ -49,6 +49,7 @@ class ReadOptions(TypedDict, total=False):
 
 UPDATE_NAMES = tuple(UpdateOptions.__annotations__)
 READ_NAMES = tuple(ReadOptions.__annotations__)
+READ_NAMES_SET = frozenset(READ_NAMES)
 WAIT_FOR_HOSTS_MAX = 64
 
 
@@ -134,15 +135,31 @@ def wanted_read(
     core: Core, defaults: Defaults, key: str, options: Mapping[str, Any], *, crdt: bool
 ) -> WantedRead:
     """Raises `UsageError`."""
-    what = core.what(key)
-    check_names(options, READ_NAMES, what)
-    session = check_session(options.get("session"), what)
-    level = options.get("level")
+    session: Any = options.get("session")
+    level: Any = options.get("level")
     if level is None:
         own = "linearizable" if defaults.consistency == "strong" and not crdt else "local"
         level = own if session is None else "session"
-    level = levels.check_read_level(level, crdt=crdt, what=what)
+    policy: Any = options.get("on_partition", defaults.on_partition)
+    if (
+        not READ_NAMES_SET.issuperset(options)
+        or (session is not None and type(session) is not Session)
+        or (level == "linearizable" and crdt)
+        or (level == "session" and session is None)
+        or not (type(level) is Bounded or level in levels.READ_LEVELS)
+        or policy not in levels.ON_PARTITION
+    ):
+        _refuse_read(core.what(key), options, level, policy, crdt=crdt)
+    return WantedRead(level, session, policy, core.plane.until(options.get("timeout")))
+
+
+def _refuse_read(
+    what: str, options: Mapping[str, Any], level: Any, policy: Any, *, crdt: bool
+) -> None:
+    """Say what is wrong: the text costs more than the look, so it is made only now."""
+    check_names(options, READ_NAMES, what)
+    session = check_session(options.get("session"), what)
+    levels.check_read_level(level, crdt=crdt, what=what)
     if level == "session" and session is None:
         raise UsageError(f"{what}: level='session' needs session=, from host.session()")
-    policy = levels.check_on_partition(options.get("on_partition", defaults.on_partition), what)
-    return WantedRead(level, session, policy, core.plane.until(options.get("timeout")))
+    levels.check_on_partition(policy, what)

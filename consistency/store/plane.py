@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from quorate.consistency.replica.definitions import Conflict
 from quorate.consistency.replica.hooks import ReplicaHooks
 from quorate.consistency.replica.replica import StoreReplica
-from quorate.consistency.ring.placement import Placement, Ring
+from quorate.consistency.ring.placement import PARTITIONS, Placement, Ring
 from quorate.consistency.store.catalog import NAMESPACE, Catalog
 from quorate.consistency.store.keyring import KEY_NAME, Keyring
 from quorate.consistency.store.waits import DurableQueue, HeldQueue, News
@@ -114,7 +114,9 @@ class Plane(ReplicaHooks):
         return self._replica
 
     def _new_stamp(self, floor: int) -> int:
-        return self.replica.hlc.now(floor)
+        replica = self.replica
+        replica.check_clock()
+        return replica.hlc.now(floor)
 
     def _peek_key(self) -> object:
         row = self.group.machine.kv_get(KEY_NAME, NAMESPACE)
@@ -190,11 +192,19 @@ class Plane(ReplicaHooks):
                 told()
             self.news.notify()
 
+    def on_ready(self) -> None:
+        """This host has more of what it owns, or all."""
+        for told in self.on_placement:
+            told()
+        self.news.notify()
+
     def whole(self, replicas: int) -> bool:
         """Whether this host has every key of a store with so many replicas."""
         if self.placement is None:
             return True
         ring = self.placement.ring
+        if not all(map(self.ready, range(PARTITIONS))):
+            return False
         if ring.before is not None:
             both = {*ring.hosts, *ring.before}
             return len(both) <= replicas and self.host_id in ring.before
@@ -207,7 +217,9 @@ class Plane(ReplicaHooks):
             return self.me
         now = self.placement.owners(partition, replicas)
         if self.placement.ring.before is None:
-            return now
+            if self.host_id not in now or self.ready(partition):
+                return now
+            return tuple(host for host in now if host != self.host_id) or now
         then = self.placement.former(partition, replicas)
         homes = tuple(host for host in now if host in then) or then
         if self.host_id in now and self.host_id not in homes and self.ready(partition):

@@ -204,6 +204,14 @@ class Store:
         Raises `StaleReplica` rather than serve less than the level promises, and `Siblings` where
         several values are in conflict and the store keeps them (see `siblings`)."""
         if not options and self._parts.agreed and self._core.whole and self._level != "strong":
+            check_key(key)
+            if not self._plane.strong.has_any(self.name):
+                state = self._replica.read(self.name, key)
+                if state is None:
+                    return default
+                if type(state) is RegisterState and len(state.entries) == 1:
+                    value = state.entries[0].value
+                    return default if value is None else codec.decode_value(value)
             view = self._core.view(key)
         else:
             view = (await self._read(key, options)).view
