@@ -65,7 +65,7 @@ class Run:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # coroutines of killed processes
             try:
-                parts = None if self._plant is None else planted(self._plant, seed)
+                parts = None if self._plant is None else planted(self._plant)
                 return run_seed(seed, self._seconds, parts, echo)
             finally:
                 gc.enable()

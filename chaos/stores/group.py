@@ -8,7 +8,7 @@ oracle's: refused is certainly not applied, a lost answer is unknown.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from quorate.chaos.stores.lives import StoreLife
@@ -22,24 +22,6 @@ from quorate.core.machine.machine import Machine
 
 READ_AGAIN_S = 0.1
 TIMEOUT_MAX_S = 3600.0
-
-
-class SafeDeadlines(Deadlines):
-    """Items that take themselves out of their bucket while it is swept do not end the sweep."""
-
-    def _sweep(self) -> None:
-        for tick, bucket in list(self._buckets.items()):
-            self._buckets[tick] = _Steady(bucket)
-        super()._sweep()
-
-
-class _Steady(dict[Any, None]):
-    """Iterates over what was there at first, without what went meanwhile."""
-
-    def __iter__(self) -> Iterator[Any]:
-        for item in list(self.keys()):
-            if item in self:
-                yield item
 
 
 class SimGroup:
@@ -64,7 +46,7 @@ class SimGroup:
         self.broken: QuorateError | None = None
         self._life, self._oracle, self._view = life, oracle, view
         self._make_future = make_future
-        self.deadlines = SafeDeadlines(life, life)
+        self.deadlines = Deadlines(life, life)
         self.requests = Requests(
             host_id=host_id,
             send=send,

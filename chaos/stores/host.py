@@ -14,7 +14,7 @@ from quorate.chaos.sim.disks import crash_policy
 from quorate.chaos.sim.events import EventQueue
 from quorate.chaos.sim.network import Network
 from quorate.chaos.sim.transcript import Transcript
-from quorate.chaos.stores.calls import Made
+from quorate.chaos.stores.calls import Made, Vector
 from quorate.chaos.stores.disks import StoreDisk, WatchedLog
 from quorate.chaos.stores.lives import Hardware, StoreLife
 from quorate.chaos.stores.options import Options
@@ -32,8 +32,9 @@ from quorate.core.storage.memory_engine import MemoryEngine
 from quorate.core.storage.state_store import StateStore
 
 START_AGAIN_S = 0.5
-WRONG_CLOCK_S_MAX = 1.0
-"""A host is not started under a clock that is further off: everybody would refuse its updates."""
+AHEAD_S_MAX = 1.0
+"""A host is not started under a clock that is further ahead: nobody would take its updates until
+that time has come."""
 
 
 class StoreHost(ReplicaHooks):
@@ -79,7 +80,7 @@ class StoreHost(ReplicaHooks):
         """A new process on what the disk holds."""
         assert self.life is None
         self.failed = None
-        if self.hardware.wrong_s > WRONG_CLOCK_S_MAX:
+        if self.hardware.ahead_s > AHEAD_S_MAX:
             self.hardware.repair()
         self.incarnation += 1
         self.started_at = self._queue.now
@@ -233,6 +234,9 @@ class StoreHost(ReplicaHooks):
     def on_made(self, made: Made) -> None:
         made.at = self._queue.now
         self._watch.on_made(self, made)
+
+    def collected(self) -> Vector:
+        return self._watch.collected()
 
     def on_durable(self, seq: int) -> None:
         self.door.plane.on_durable(seq)

@@ -30,9 +30,9 @@ class Hardware:
         self.skew_s += seconds
 
     @property
-    def wrong_s(self) -> float:
-        """How far it was set from where it was at first."""
-        return abs(self.skew_s - self._skew_of_birth_s)
+    def ahead_s(self) -> float:
+        """How far ahead it was set of where it was at first."""
+        return self.skew_s - self._skew_of_birth_s
 
     def repair(self) -> None:
         """The clock is set right again (as right as it was at first)."""

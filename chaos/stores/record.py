@@ -68,7 +68,11 @@ class Record:
         """All updates of the key that are settled by what is shown."""
         found = dict(shown)
         seen = call.seen
-        if seen is None or (seen.version is not None and seen.type != "register"):
+        if seen is None:
+            return found
+        if seen.version is not None and seen.type != "register":
+            for dot in seen.context.items():
+                add(found, dot)
             return found
         made = self.made(call.name)
         tops = [one for one in made if shown.get(one.dot[0], 0) == one.dot[1]]

@@ -37,9 +37,13 @@ class SimReplica(StoreReplica):
         return update
 
     def seen(self, store: str, key: str) -> Vector:
-        """What the key has seen; one that is not there has seen what was collected."""
+        """What the key has seen. Where it is not there, but everything of it should be, that is all
+        that was ever collected: every owner had applied it."""
         state = self.read(store, key)
-        return dict(self.joiner.collected) if state is None else context_of(state)
+        if state is not None:
+            return context_of(state)
+        complete = self.owns(store, key) and self.whole(self.partition_of(store, key))
+        return dict(self.hooks.collected()) if complete else {}
 
     def _made(self, update: Update, value: Any, seen: Vector, *, is_delete: bool) -> None:
         dot = (self.actor, update.seq)

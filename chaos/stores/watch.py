@@ -68,6 +68,9 @@ class Watch:
         """Of the ring as the group has it."""
         self._by_actor: dict[int, list[Made]] = {}
         self._collected: Vector = {}
+        self._ever: dict[str, Vector] = {}
+        """By host: the most that it ever had applied, on whatever disk."""
+        self._trimmed: Vector = {}
 
     def collected(self) -> Vector:
         """The join of what any host ever collected: by its law every owner had applied that."""
@@ -110,6 +113,8 @@ class Watch:
     def on_killed(self, host: StoreHost) -> None:
         if host.failed is None:
             self.look(host)
+        for actor in host.replica.applied:
+            self._had(host.id, actor)
         known = self.known[host.id]
         known.held = {made.dot for made in self._calls.made.values() if self._has(host, made)}
 
@@ -149,8 +154,6 @@ class Watch:
                 f"{other.name} on {other.host}: a dot names two updates"
             )
         rows.append(made)
-        for of, upto in self.collected().items():
-            made.overwrote[of] = max(upto, made.overwrote.get(of, 0))
         self._calls.made[made.dot] = made
 
     def on_acknowledged(self, call: Call) -> None:
@@ -215,6 +218,37 @@ class Watch:
                 self.find(f"{host.id} had applied {actor}:{seq} and now {applied.get(actor, 0)}")
         known.applied = dict(applied)
         self._check_applied(host, known)
+        self._check_hints(host)
+
+    def _had(self, host_id: str, actor: int) -> int:
+        """How much of an actor a host ever had on a disk."""
+        ever = self._ever.setdefault(host_id, {})
+        host = self.hosts.get(host_id)
+        now = 0 if host is None else host.replica.applied.get(actor, 0)
+        ever[actor] = max(now, ever.get(actor, 0))
+        return ever[actor]
+
+    def _check_hints(self, host: StoreHost) -> None:
+        """What left the log of its maker is on the disk of every owner, or was. (While the first
+        ring stands: later owners get whole partitions.)"""
+        replica = host.replica
+        if self.epoch() != 1 or replica.ring is None:
+            return
+        actor = replica.actor
+        kept = [record.prev for record in replica.log.own if record.actor == actor]
+        first, since = min(kept, default=replica.durable), self._trimmed.get(actor, 0)
+        self._trimmed[actor] = max(first, since)
+        for made in reversed(self._by_actor.get(actor, ())):
+            if made.dot[1] <= since:
+                break
+            if made.dot[1] > first or not made.sure:
+                continue
+            for owner in replica.owners(made.store, made.key):
+                if owner != host.id and self._had(owner, actor) < made.dot[1]:
+                    self.find(
+                        f"{host.id} let {actor}:{made.dot[1]} of {made.name} go from its log, and "
+                        f"{owner}, an owner, never had it"
+                    )
 
     def _check_applied(self, host: StoreHost, known: Known) -> None:
         """What is newly said to be applied was seen by the states of its keys."""
