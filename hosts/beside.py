@@ -79,8 +79,9 @@ class Beside:
         """Look no more. Safe to call twice."""
         self.partition.stop()
 
-    async def close(self) -> None:
-        await self.caches.stop()
+    async def close(self, *, graceful: bool) -> None:
+        """Close the caches; not gracefully: as a crash would, nothing is given up."""
+        await self.caches.stop(give_up=graceful)
 
     def statistics(self) -> dict[str, Any]:
         return {

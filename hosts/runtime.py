@@ -246,7 +246,7 @@ class Runtime:
 
     async def close(self, *, flush: bool) -> None:
         """Stop everything and close the folder; `flush`: make the state durable first."""
-        await self.beside.close()
+        await self.beside.close(graceful=flush)
         await self.leases.stop()
         await self.stores.close(flush=flush)
         self.be_quiet(None)

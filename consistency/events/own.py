@@ -126,12 +126,11 @@ class OwnStrand:
         """Find this host's strand, or begin one."""
         port = self._port
         mine = f"{port.actor:x}."
-        if port.is_whole():
-            known = [s for s in await port.strands(self._keys.strands) if s.startswith(mine)]
-            if known:
-                name = max(known, key=lambda strand: int(strand.removeprefix(mine), 16))
-                self._go_on(name)
-                return
+        known = [s for s in await port.strands(self._keys.strands) if s.startswith(mine)]
+        if known and port.is_whole():
+            name = max(known, key=lambda strand: int(strand.removeprefix(mine), 16))
+            self._go_on(name)
+            return
         name = f"{mine}{port.stamp(0):x}"
         await port.add_strand(self._keys.strands, name)
         self.name = name

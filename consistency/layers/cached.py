@@ -226,14 +226,15 @@ class Cache:
     def _wall_ms(self) -> int:
         return int(self._group.clock.wall() * 1000)
 
-    async def close(self) -> None:
-        """Stop following and refreshing. What the group keeps stays."""
+    async def close(self, *, give_up: bool = True) -> None:
+        """Stop following and refreshing; what the group keeps stays. `give_up`: let others go on
+        at once with what is computed here."""
         tasks = list(self._refreshing.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._follower.close()
-        await self._flights.close()
+        await self._flights.close(give_up=give_up)
 
     def statistics(self) -> dict[str, object]:
         return {

@@ -43,10 +43,10 @@ class Caches:
         self._open[name] = made
         return made
 
-    async def stop(self) -> None:
-        """Close all; safe to call twice."""
+    async def stop(self, *, give_up: bool = True) -> None:
+        """Close all; safe to call twice. `give_up`: see `Cache.close`."""
         self._stopped = True
-        await asyncio.gather(*(cache.close() for cache in self._open.values()))
+        await asyncio.gather(*(cache.close(give_up=give_up) for cache in self._open.values()))
 
     def statistics(self) -> dict[str, object]:
         return {name: cache.statistics() for name, cache in self._open.items()}

@@ -31,6 +31,7 @@ from quorate.core.machine.commands import Command
 
 FLIGHT_ID_BYTES = 12
 RELEASE_TIMEOUT_S = 2.0
+CLOSE_TIMEOUT_S = 1.0
 RELEASE_PAUSE_S = 0.2
 
 
@@ -157,8 +158,9 @@ class Flights:
             except QuorateError:
                 await asyncio.sleep(RELEASE_PAUSE_S)
 
-    async def close(self) -> None:
-        """Stop giving up, and give the lease up: what hangs on it goes with it."""
+    async def close(self, *, give_up: bool) -> None:
+        """Stop; `give_up`: the lease too, and with it what hangs on it, so that others need not
+        wait for its end."""
         self._closed = True
         tasks: list[asyncio.Task[Any]] = [*self._releasing]
         tasks += [self._granting] if self._granting is not None else []
@@ -166,9 +168,10 @@ class Flights:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         lease, self._lease = self._lease, None
-        if lease is not None and not lease.lost and not self._group.stopped:
+        hangs = bool(self.live) and lease is not None and not lease.lost
+        if give_up and hangs and lease is not None and not self._group.stopped:
             try:
-                await lease.revoke(timeout=RELEASE_TIMEOUT_S)
+                await lease.revoke(timeout=CLOSE_TIMEOUT_S)
             except QuorateError:
                 return  # it runs out by itself
 

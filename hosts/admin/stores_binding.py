@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from quorate.hosts.host import Host
 
 KEYS_COUNTED_MAX = 10_000
+CONFLICTS_COUNTED_MAX = 1000
 LOSERS_SHOWN_MAX = 64
 
 
@@ -41,7 +42,7 @@ class StoresOfHost:
         for name in sorted({*agreed, *replica.stores()}):
             known = agreed.get(name)
             keys = sum(1 for _ in islice(replica.keys(name), KEYS_COUNTED_MAX + 1))
-            conflicts = len(replica.conflicts(name, b"", KEYS_COUNTED_MAX))
+            conflicts = len(replica.conflicts(name, b"", CONFLICTS_COUNTED_MAX + 1))
             rows.append(
                 {
                     "name": name,
@@ -49,7 +50,8 @@ class StoresOfHost:
                     "replicas": replica.stores().get(name) if known is None else known.replicas,
                     "keys": min(keys, KEYS_COUNTED_MAX),
                     "keys_more": keys > KEYS_COUNTED_MAX,
-                    "conflicts": conflicts,
+                    "conflicts": min(conflicts, CONFLICTS_COUNTED_MAX),
+                    "conflicts_more": conflicts > CONFLICTS_COUNTED_MAX,
                 }
             )
         return rows

@@ -56,7 +56,8 @@ class StoresPort(Protocol):
     """Orders raise the errors of `core.errors`; `timeout_s` is a deadline."""
 
     def stores(self) -> list[dict[str, Any]]:
-        """[{name, resolver, replicas, keys, keys_more, conflicts}, ...] as this host knows them."""
+        """[{name, resolver, replicas, keys, keys_more, conflicts, conflicts_more}, ...] as this
+        host knows them; what is more than was counted says so."""
         ...
 
     def stores_health(self) -> dict[str, Any]:

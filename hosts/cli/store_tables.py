@@ -33,7 +33,7 @@ def stores(body: Mapping[str, Any]) -> str:
             row["resolver"],
             row["replicas"],
             f"{row['keys']}{'+' if row['keys_more'] else ''}",
-            row["conflicts"],
+            f"{row['conflicts']}{'+' if row['conflicts_more'] else ''}",
         )
         for row in body["stores"]
     ]

@@ -62,7 +62,7 @@ class StubStores:
     def stores(self) -> list[dict[str, Any]]:
         return [
             {"name": "carts", "resolver": "lww", "replicas": 3, "keys": len(self.carts)}
-            | {"keys_more": False, "conflicts": 1}
+            | {"keys_more": False, "conflicts": 1, "conflicts_more": False}
         ]
 
     def stores_health(self) -> dict[str, Any]:

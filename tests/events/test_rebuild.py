@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from quorate.consistency.events.folds import (
     usable,
 )
 from tests.events.world import EMPTY, World, told, total, values
+
+SOAK = bool(os.environ.get("QUORATE_SOAK"))
 
 
 def folded(log: Any) -> int:
@@ -227,7 +230,7 @@ def test_a_fold_has_one_name_as_long_as_it_is_the_same() -> None:
     assert fold_id(fold, b"a", name=None, version=0, view="strong") == names[0]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=1000 if SOAK else 40, deadline=None, derandomize=not SOAK)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from(("append", "cut", "heal", "rebuild"))),
