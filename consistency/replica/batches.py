@@ -97,6 +97,7 @@ def _batch_of(parts: list[Any]) -> Batch:
             and 0 <= stamp <= stamp_max
             and isinstance(store, str)
             and isinstance(key, str)
+            and key
             and (deps is None or isinstance(deps, dict))
         ):
             raise Malformed("an update's store, key, sequence or stamp is wrong")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from quorate.consistency.replica.absorbing import Absorbing
 from quorate.consistency.replica.collector import Collector
 from quorate.consistency.replica.conflict_feed import ConflictFeed
 from quorate.consistency.replica.definitions import (
@@ -94,6 +95,7 @@ class ReplicaCore:
         )
         self.identity = Identity(log, self.log, rng)
         me: Any = self
+        self.absorbing = Absorbing(me)
         self.incoming = Incoming(me)
         self.incoming.recover()
 
@@ -243,6 +245,7 @@ class ReplicaCore:
     def _complete(self, mark: Mark) -> None:
         mark.head = self.head
         mark.collected = self.joiner.collected
+        mark.dropped_epoch = self.territory.dropped_epoch
         mark.actors = self.knowledge.actors
 
     def _on_flushed(self, group: int) -> None:

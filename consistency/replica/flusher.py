@@ -32,9 +32,20 @@ class Mark:
     applied: dict[int, int]
     collected: dict[int, int]
     actors: dict[int, str]
+    dropped_epoch: int = 0
+    """The ring under which this host last let go of a partition."""
 
     def encode(self) -> bytes:
-        return codec.dumps([self.group, self.head, self.applied, self.collected, self.actors])
+        return codec.dumps(
+            [
+                self.group,
+                self.head,
+                self.applied,
+                self.collected,
+                self.actors,
+                self.dropped_epoch,
+            ]
+        )
 
     @classmethod
     def decode(cls, body: bytes) -> Mark:

@@ -17,14 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from quorate.consistency.merkle.ports import Absorbed
 from quorate.consistency.replica import batches
+from quorate.consistency.replica.absorbing import state_or_cut
 from quorate.consistency.replica.flusher import MARK, Mark
 from quorate.consistency.replica.knowledge import Report
 from quorate.consistency.replica.outgoing import message
 from quorate.consistency.replica.redo_log import PLACE_BITS
 from quorate.consistency.replica.shelf import META
-from quorate.consistency.replica.states import KeyState, Vector, state_of, vector_of
+from quorate.consistency.replica.states import Vector, vector_from
 from quorate.consistency.versions.hlc import ClockAhead
 from quorate.core.codec import Malformed
 from quorate.core.errors import UsageError
@@ -32,10 +32,8 @@ from quorate.core.errors import UsageError
 if TYPE_CHECKING:
     from quorate.consistency.replica.core import ReplicaCore
 
-ABSORB_ENTRIES_MAX = 100_000
 TELL_ANYWAY_TICKS = 20
 """Told again after so many intervals even if nothing changed."""
-GONE = "gone"
 
 
 class Incoming:
@@ -46,7 +44,6 @@ class Incoming:
         self._acks: list[tuple[int, str, int, int]] = []
         """(group, peer, actor, upto) to be acknowledged when the group is synced."""
         self._told: dict[str, tuple[Any, int]] = {}
-        self._done: list[tuple[int, Callable[[], None]]] = []
         self._rescans: dict[str, int] = {}
         """Peer -> the epoch by which it asked to be told everything again."""
         self._ticks = 0
@@ -78,10 +75,13 @@ class Incoming:
         knowledge.seen.update(mark.applied)
         knowledge.actors.update(mark.actors)
         replica.joiner.collected = mark.collected
+        replica.territory.dropped_epoch = mark.dropped_epoch
+        replica.joiner.whole = lambda partition: False  # what is logged was taken: nothing is dead
         own, last = set(identity.own), mark.group << PLACE_BITS
         for position, body in log.records():
             last = max(last, position)
             self._replay(position, body, own, mark.group)
+        replica.joiner.whole = lambda partition: True
         log.begin_after(last)
         replica.flusher.flushed_group = mark.group
         knowledge.waiting.clear()
@@ -108,7 +108,7 @@ class Incoming:
                 replica.knowledge.saw(record.actor, record.upto, group)  # else: told out of order
         elif isinstance(record, batches.States):
             for name, key, wire in record.entries:
-                self._join(name, key, _state_or_cut(wire), 0)
+                replica.absorbing.join(name, key, state_or_cut(wire), 0)
         else:
             for actor, seq in record.vector.items():
                 replica.knowledge.saw(actor, seq, group)
@@ -165,7 +165,7 @@ class Incoming:
 
     def _on_hello(self, peer: str, parts: dict[str, Any]) -> None:
         replica = self._replica
-        heads, vector = _vector(parts["h"]), _vector(parts["v"])
+        heads, vector = vector_from(parts["h"]), vector_from(parts["v"])
         actors = replica.knowledge.actors
         for actor in heads:
             if actors.setdefault(actor, peer) != peer:
@@ -253,9 +253,7 @@ class Incoming:
         del moved, group
         self._replica.identity.on_synced(self._replica.log.synced)
         self._send_acks()
-        synced = self._replica.log.synced
-        while self._done and self._done[0][0] <= synced:
-            self._done.pop(0)[1]()
+        self._replica.absorbing.on_synced(self._replica.log.synced)
 
     def _send_acks(self) -> None:
         synced = self._replica.log.synced
@@ -272,7 +270,7 @@ class Incoming:
             self._replica.send(peer, message("ack", v=vector), False)
 
     def _on_ack(self, peer: str, parts: dict[str, Any]) -> None:
-        self._acked(peer, _vector(parts["v"]))
+        self._acked(peer, vector_from(parts["v"]))
 
     def _acked(self, peer: str, vector: Vector) -> None:
         for actor in self._replica.identity.own:
@@ -280,7 +278,7 @@ class Incoming:
                 self._replica.on_acked(peer, actor, vector[actor])
 
     def _on_know(self, peer: str, parts: dict[str, Any]) -> None:
-        vector, heads = _vector(parts["v"]), _vector(parts["h"])
+        vector, heads = vector_from(parts["v"]), vector_from(parts["h"])
         if type(parts["e"]) is not int:
             raise Malformed("an epoch must be a number")
         self._look_at_clock(peer, parts["w"])
@@ -313,7 +311,7 @@ class Incoming:
         self._replica.send(peer, message("heads", id=parts["id"], h=self.heads()), False)
 
     def _on_heads(self, peer: str, parts: dict[str, Any]) -> None:
-        self._replica.freshness.on_heads(peer, parts["id"], _vector(parts["h"]))
+        self._replica.freshness.on_heads(peer, parts["id"], vector_from(parts["h"]))
         self._replica.hooks.on_fresh()
 
     def _on_rescan(self, peer: str, parts: dict[str, Any]) -> None:
@@ -334,100 +332,5 @@ class Incoming:
                 replica.outgoing.start_rescan(peer, asked)
         replica.plan_pump()
 
-    # --- exchanges --------------------------------------------------------------------------------
-
-    def absorb(self, entries: list[list[Any]], done: Callable[[Absorbed], None]) -> None:
-        """Join states; all are looked at before any is taken. Raises `UsageError`."""
-        replica = self._replica
-        if len(entries) > ABSORB_ENTRIES_MAX:
-            raise Malformed(f"{len(entries)} states at once")
-        taken: list[tuple[str, str, KeyState | Vector]] = []
-        stamp_max = 0
-        for entry in entries:
-            if len(entry) != 3 or not isinstance(entry[0], str) or not isinstance(entry[1], str):
-                raise Malformed("a state must come as [store, key, state]")
-            state = _state_or_cut(entry[2])
-            taken.append((entry[0], entry[1], state))
-            if not isinstance(state, dict):
-                stamp_max = max(stamp_max, state.stamp)
-        try:
-            replica.hlc.observe(stamp_max)
-        except ClockAhead as error:
-            self._counts["ahead"] += 1
-            text = str(error)
-            replica.scheduler.call_soon(lambda: done(Absorbed(0, [], {}, text)))
-            return
-        group, changed = replica.log.group, 0
-        gone: list[tuple[str, str]] = []
-        logged: list[list[Any]] = []
-        for entry, (name, key, state) in zip(entries, taken, strict=True):
-            if not isinstance(state, dict) and replica.joiner.is_dead(name, key, state):
-                gone.append((name, key))
-            elif self._join(name, key, state, group):
-                changed += 1
-                logged.append(entry)
-        result = Absorbed(changed, gone, dict(replica.joiner.collected), None)
-        if logged:
-            replica.log.append(batches.encode_states(logged))
-            replica.flusher.plan()
-        self.barrier(lambda: done(result))  # also what was here already may wait for the disk
-
-    def barrier(self, done: Callable[[], None]) -> None:
-        """`done()`, in a later turn, once everything in memory now is synced."""
-        replica = self._replica
-        replica.writer.close_batch()
-        if replica.log.idle:
-            replica.scheduler.call_soon(done)
-        else:
-            self._done.append((replica.log.last_group, done))
-
-    def _join(self, name: str, key: str, state: KeyState | Vector, group: int) -> bool:
-        joiner = self._replica.joiner
-        if isinstance(state, dict):
-            return joiner.drop_dead(name, key, state, group)
-        return joiner.join_state(name, key, state, group)
-
-    def advance(self, vector: Vector, done: Callable[[], None]) -> None:
-        """Everything up to `vector` that concerns this host is here, by exchange."""
-        replica = self._replica
-        knowledge, group = replica.knowledge, replica.log.group
-        news = {
-            actor: seq
-            for actor, seq in vector.items()
-            if actor not in replica.identity.own and seq > knowledge.seen.get(actor, 0)
-        }
-        if not news:
-            replica.scheduler.call_soon(done)
-            return
-        for actor, seq in news.items():
-            knowledge.saw(actor, seq, group)
-        replica.log.append(batches.encode_advance(news))
-        self._done.append((group, done))
-        replica.freshness.on_seen()
-        replica.hooks.on_fresh()
-
     def statistics(self) -> dict[str, int]:
         return dict(self._counts)
-
-
-def _state_or_cut(wire: Any) -> KeyState | Vector:
-    """A state, or the cut of a "gone". Raises `Malformed`."""
-    if isinstance(wire, list) and wire[:1] == [GONE]:
-        parts = cast(list[Any], wire)
-        if len(parts) != 2:
-            raise Malformed("a gone state must be ['gone', cut]")
-        return _vector(parts[1])
-    return state_of(wire)
-
-
-def _vector(value: Any) -> Vector:
-    """A vector from a message: a map, or a flat list. Raises `Malformed`."""
-    if isinstance(value, list):
-        return vector_of(value)
-    if not isinstance(value, dict):
-        raise Malformed("a vector must be a map of actor to sequence")
-    vector = cast(dict[Any, Any], value)
-    for actor, seq in vector.items():
-        if type(actor) is not int or type(seq) is not int or actor <= 0 or seq < 0:
-            raise Malformed("a vector must be a map of actor to sequence")
-    return cast(Vector, vector)

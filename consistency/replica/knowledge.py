@@ -58,6 +58,23 @@ class Knowledge:
         applied = self.applied
         return all(applied.get(actor, 0) >= seq for actor, seq in vector.items())
 
+    def buried(self, own: Iterable[int], others: Iterable[str], epoch: int) -> Vector:
+        """See `StoreReplica.buried`."""
+        alive, highest = set(own), dict(self.applied)
+        for host in others:
+            report = self.reports.get(host)
+            if report is None or report.epoch != epoch:
+                return {}
+            alive.update(report.heads)
+            for actor, seq in report.vector.items():
+                if seq > highest.get(actor, 0):
+                    highest[actor] = seq
+        return {
+            actor: seq
+            for actor, seq in highest.items()
+            if actor not in alive and seq > self.applied.get(actor, 0)
+        }
+
     def stable(self, host_id: str, hosts: Iterable[str], epoch: int) -> Vector:
         """What every one of `hosts` has; empty while somebody did not say so under this epoch."""
         cut: Vector | None = None

@@ -49,7 +49,7 @@ class StoreReplica(ReplicaCore):
                 f"store {definition.name!r} is defined with resolver {known.resolver!r} and "
                 f"{known.replicas} replicas already"
             )
-        shelf.definition, shelf.defined = definition, True
+        shelf.define(definition)
         self._look_at_ring()
 
     def stores(self) -> Mapping[str, int]:
@@ -196,6 +196,19 @@ class StoreReplica(ReplicaCore):
     def whole(self, whole: Callable[[int], bool]) -> None:
         self.joiner.whole = whole
 
+    @property
+    def dropped_epoch(self) -> int:
+        """Rings older than this one must not be believed: something was dropped under it."""
+        return self.territory.dropped_epoch
+
+    def buried(self) -> Vector:
+        """Actors of folders that are gone, with the highest sequence that anybody has; only those
+        of which this host has less. Empty while some host did not tell what it has."""
+        ring, others = self.ring, self.territory.others()
+        if ring is None or ring.before is not None:
+            return {}
+        return self.knowledge.buried(self.identity.own, others, ring.epoch)
+
     def unpushed(self, host: str) -> int:
         """Bytes of own updates that a host's disk does not have yet, as far as is known."""
         return self.outgoing.lacking(host) + self.writer.unsynced_bytes
@@ -217,18 +230,20 @@ class StoreReplica(ReplicaCore):
 
     def absorb(self, entries: list[list[Any]], done: Callable[[Absorbed], None]) -> None:
         """Join states from an exchange; see `merkle.ports.Data`."""
-        self.incoming.absorb(entries, done)
+        self.absorbing.absorb(entries, done)
 
     def barrier(self, done: Callable[[], None]) -> None:
         """`done()` once everything that is in memory now is on this disk; at once if it is."""
-        self.incoming.barrier(done)
+        self.absorbing.barrier(done)
 
     def advance(self, vector: Mapping[int, int], done: Callable[[], None]) -> None:
         """A complete exchange earned this vector."""
-        self.incoming.advance(dict(vector), done)
+        self.absorbing.advance(dict(vector), done)
 
     def forget(self, store: str, partition: int, done: Callable[[], None]) -> None:
         """Drop what is here of a partition that others own."""
+        if self.ring is not None:
+            self.territory.dropped_epoch = self.ring.epoch
         shelf = self.shelf.store(store)
         for key in list(shelf.keys(partition)):
             shelf.remove(key)

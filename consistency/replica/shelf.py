@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from typing import cast
 
 from quorate.consistency.merkle.tree import BucketTree, key_digest
-from quorate.consistency.replica.definitions import StoreDef
+from quorate.consistency.replica.definitions import StoreDef, check_key, check_store_name
 from quorate.consistency.replica.states import KeyState, RegisterState, state_of
 from quorate.consistency.ring.placement import bucket_of, point
 from quorate.core import codec
-from quorate.core.errors import CorruptStorage
+from quorate.core.errors import CorruptStorage, LimitExceeded
 from quorate.core.storage.state_store import StateStore
 
 KEYS, META, CONFLICTS, MERKLE, DEAD = "keys", "meta", "conflicts", "merkle", "dead"
@@ -50,6 +50,22 @@ class StoreShelf:
             key[4:].decode() for key, _ in disk.scan(DEAD, self.prefix, self._end())
         )
 
+    def define(self, definition: StoreDef) -> None:
+        """What was kept before anybody said what the store is, is resolved when it is touched."""
+        self.definition, self.defined = definition, True
+        for key, state in self.states.items():
+            self._resolve(key, state)
+
+    def _resolve(self, key: str, state: KeyState) -> None:
+        if (
+            self.defined
+            and self.definition.resolver == "lww"
+            and isinstance(state, RegisterState)
+            and len(state.entries) > 1
+        ):
+            state.reduce()
+            self.dirty[key] = None
+
     def _end(self) -> bytes:
         return (self.number + 1).to_bytes(2, "big")
 
@@ -59,7 +75,8 @@ class StoreShelf:
         if found is None:
             if len(self._points) >= POINTS_MAX:
                 self._points.clear()
-            found = self._points[key] = point(self.definition.name, key.encode())
+            found = point(self.definition.name, check_key(key).encode())
+            self._points[key] = found
         return found
 
     def row_key(self, key: str) -> bytes:
@@ -73,6 +90,7 @@ class StoreShelf:
             if value is None:
                 return None
             state = self.states[key] = self._decode(key, value)
+            self._resolve(key, state)
         return state
 
     def _decode(self, key: str, value: bytes) -> KeyState:
@@ -208,6 +226,9 @@ class Shelf:
         """The shelf of a store; made when it is first heard of."""
         shelf = self.stores.get(name)
         if shelf is None:
+            check_store_name(name)
+            if len(self.stores) >= STORES_MAX:
+                raise LimitExceeded(f"{STORES_MAX} stores are the most that a host keeps")
             number = 1 + max((s.number for s in self.stores.values()), default=0)
             self.disk.put(META, b"store/" + name.encode(), codec.dumps(number))
             shelf = self.stores[name] = StoreShelf(number, StoreDef(name, "siblings"), self.disk)

@@ -211,6 +211,19 @@ def vector_of(value: Any) -> Vector:
     return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
 
+def vector_from(value: Any) -> Vector:
+    """A vector from a message: a map, or a flat list. Raises `Malformed`."""
+    if isinstance(value, list):
+        return vector_of(value)
+    if not isinstance(value, dict):
+        raise Malformed("a vector must be a map of actor to sequence")
+    vector = cast(dict[Any, Any], value)
+    for actor, seq in vector.items():
+        if type(actor) is not int or type(seq) is not int or actor <= 0 or seq < 0:
+            raise Malformed("a vector must be a map of actor to sequence")
+    return cast(Vector, vector)
+
+
 def entry_of(row: Any) -> RegisterEntry:
     """A register entry from outside. Raises `Malformed`."""
     if isinstance(row, list) and len(cast(list[Any], row)) == 5:

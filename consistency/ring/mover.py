@@ -78,8 +78,11 @@ class Mover:
     # --- what happens to it ---------------------------------------------------------------------
 
     def on_ring(self, ring: Ring) -> None:
-        """The ring record as this host has it; an older one than known is ignored."""
+        """The ring record as this host has it; an older one than known is ignored, or than one
+        under which something was dropped here."""
         site = self._site
+        if ring.epoch < site.data.dropped_epoch:
+            return
         if site.placement is not None and ring.epoch <= site.placement.ring.epoch:
             return
         site.placement = placement = Placement(ring)

@@ -15,6 +15,16 @@ from quorate.core.errors import UsageError
 class Movable(Data, Protocol):
     """A store replica as the mover sees it."""
 
+    @property
+    def dropped_epoch(self) -> int:
+        """Rings older than this one must not be believed: something was dropped under it."""
+        ...
+
+    def buried(self) -> Mapping[int, int]:
+        """Actors of folders that are gone, with the highest sequence that anybody has; only those
+        of which this host has less."""
+        ...
+
     def advance(self, vector: Mapping[int, int], done: Callable[[], None]) -> None:
         """Everything up to here that concerns this host is here: an exchange has shown it."""
         ...

@@ -3,7 +3,9 @@ whose log something is missing here.
 
 The law of this file: one peer at a time. A complete exchange earns a vector (`replica.advance`)
 only where that is sound: on a stable ring, for what the peer is told as well, or for the peer's own
-updates when all that this host holds was compared. While keys move nothing is earned.
+updates when all that this host holds was compared. Of a folder that is gone, nobody will ever push
+what some host lacks: its updates are all here once this host was compared with everybody else,
+after everybody had said how far they know them. While keys move nothing is earned.
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ class Upkeep:
         self._running = ""
         self._earned: dict[tuple[int, int], dict[int, int]] = {}
         """(replicas, partition) held here -> what a peer that is told of it had applied."""
+        self._compared: dict[str, float] = {}
+        """Peer -> when the last complete comparison with it began, under this ring."""
+        self._buried_at: dict[tuple[int, int], float] = {}
+        """(actor, seq) of a folder that is gone -> when that was noticed."""
         self.reports: deque[Report] = deque(maxlen=site.config.reports_kept_max)
         self.periodic = self.asked = self.advanced = 0
         self._plan()
@@ -39,6 +45,8 @@ class Upkeep:
     def on_ring(self, placement: Placement) -> None:
         del placement
         self._earned.clear()
+        self._compared.clear()
+        self._buried_at.clear()
 
     def on_peer_up(self, peer: str) -> None:
         """A peer is back: both have something to tell; the first by name begins."""
@@ -91,7 +99,7 @@ class Upkeep:
     def _sync(self, peer: str, placement: Placement) -> None:
         """Compare what both are told; after a gap all that this host holds."""
         site, gap = self._site, peer in self._gaps
-        host = site.host_id
+        host, began = site.host_id, site.clock.monotonic()
 
         def parts(replicas: int) -> frozenset[int]:
             if gap:
@@ -101,7 +109,9 @@ class Upkeep:
         def done(complete: bool, reports: list[Report]) -> None:
             self._running = ""
             if site.placement is placement and complete and reports:
+                self._compared[peer] = began
                 self._earn(peer, placement, reports, gap)
+                self._bury(placement)
             if complete:
                 self._gaps.discard(peer)
             elif gap or peer in site.up:
@@ -136,6 +146,23 @@ class Upkeep:
                 vector[actor] = max(seq, vector.get(actor, 0))
             self._earned.clear()
         self._advance(vector)
+
+    def _bury(self, placement: Placement) -> None:
+        """Take over what is known of folders that are gone, once compared with all."""
+        site = self._site
+        now = site.clock.monotonic()
+        others = [
+            host
+            for host in placement.ring.hosts
+            if host != site.host_id and self._shares(host, placement)
+        ]
+        last = min((self._compared.get(host, 0.0) for host in others), default=0.0)
+        known: dict[tuple[int, int], float] = {}
+        for actor, seq in site.data.buried().items():
+            since = known[actor, seq] = self._buried_at.get((actor, seq), now)
+            if last > since:
+                self._advance({actor: seq})
+        self._buried_at = known
 
     def _advance(self, vector: Mapping[int, int]) -> None:
         applied = self._site.data.applied

@@ -45,6 +45,11 @@ class LoggingReplica(SmallReplica):
         partition = partition_of(point(STORE, key.encode()))
         return self.placement.destinations(partition, self.cluster.replicas)
 
+    dropped_epoch = 0
+
+    def buried(self) -> dict[int, int]:
+        return {}
+
     def unpushed(self, host: str) -> int:
         acked = self.acked.get(host, set())
         return sum(host in self.to(key) for seq, _, key, _ in self.log if seq not in acked)
