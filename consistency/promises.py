@@ -40,6 +40,7 @@ LEVELS: tuple[Level, ...] = (
         (
             "store/test_api.py::test_a_strong_update_has_a_term_and_an_index_and_is_read_linearizably",
             "store/test_cut_off.py::test_each_level_in_a_minority_and_after_the_heal",
+            "store/test_table.py::test_the_page_says_what_each_level_does",
             "demo/test_level_record.py::test_each_broken_promise_is_found",
         ),
     ),
@@ -55,6 +56,7 @@ LEVELS: tuple[Level, ...] = (
             "store/test_sessions.py::test_a_session_outlives_its_host",
             "store/test_sessions.py::test_what_a_writer_had_seen_is_seen_by_its_readers",
             "store/test_sessions.py::test_a_session_without_its_past_would_be_found",
+            "store/test_table.py::test_the_page_says_what_each_level_does",
         ),
     ),
     Level(
@@ -71,6 +73,7 @@ LEVELS: tuple[Level, ...] = (
             "store/test_api.py::test_bounded_reads_hold_what_was_acknowledged_before",
             "store/test_cut_off.py::test_a_severed_bound_is_refused_though_links_are_up",
             "partition/test_reports.py::test_the_report_names_what_was_changed_on_both_sides",
+            "store/test_table.py::test_the_page_says_what_each_level_does",
         ),
     ),
     Level(
@@ -82,6 +85,7 @@ LEVELS: tuple[Level, ...] = (
             "store/test_handles.py::test_counters_and_flags",
             "crdt/test_laws.py::test_every_kind_keeps_every_law",
             "store/test_cut_off.py::test_each_level_in_a_minority_and_after_the_heal",
+            "store/test_table.py::test_the_page_says_what_each_level_does",
         ),
     ),
 )
