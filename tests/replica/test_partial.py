@@ -135,3 +135,69 @@ def test_an_older_copy_of_the_folder_becomes_another_actor() -> None:
     town.pass_time(1.0)
     assert town["b"].get("j") == 3
     assert town["b"].get("k") == 2
+
+
+def test_a_store_that_is_said_to_be_lww_later_shows_one_value() -> None:
+    town = Town("a", "b")
+    town.pass_time(0.1)
+    town.part("a", "b")
+    town["a"].replica.define(StoreDef("late", "siblings"))
+    town["b"].replica.define(StoreDef("late", "siblings"))
+    town["a"].put("k", 1, store="late")
+    town["b"].put("k", 2, store="late")
+    town.heal()
+    town.pass_time(5.0)
+    assert len(town["a"].get("k", store="late")) == 2
+    town["a"].crash()
+    town["a"].start()
+    town["a"].replica.define(StoreDef("late"))
+    assert town["a"].get("k", store="late") == 2
+
+
+def test_what_was_absorbed_before_a_crash_is_not_taken_for_collected() -> None:
+    """The cut on disk may cover what an exchange brought while the partition was not whole here."""
+    town = Town("a", "b", "c")
+    town["a"].put("old", 1)
+    town["a"].replica.operate("s", "n", "pn_counter", "increment", [9])
+    town.pass_time(0.5)
+    town["a"].put("old", None)
+    town.pass_time(12.0)
+    assert town["c"].replica.read("s", "old") is None
+    assert town["c"].replica.joiner.collected
+    wire = town["a"].replica.export("s", "n")
+    town["c"].replica.forget("s", town["c"].replica.partition_of("s", "n"), lambda: None)
+    town["c"].replica.whole = lambda partition: False
+    town["c"].replica.flush()
+    town.pass_time(0.1)
+    town["c"].replica.absorb([["s", "n", wire]], lambda done: None)
+    assert town["c"].get("n") == 9
+    town.pass_time(0.1)
+    town["c"].crash()
+    town["c"].start()
+    assert town["c"].get("n") == 9
+
+
+@pytest.mark.parametrize(
+    "name", [["", "k"], ["s" * 60, "k"], ["s", ""], ["s", "k" * 500], [7, "k"]]
+)
+def test_names_from_outside_are_looked_at(name: list[Any]) -> None:
+    town = Town("a", "b", "c")
+    wire = ["register", [[5, 1, 1, b"\x01", None]], [5, 1]]
+    with pytest.raises(UsageError):
+        town["a"].replica.absorb([[*name, wire]], lambda done: None)
+    assert list(town["a"].replica.stores()) == ["s"]
+
+
+def test_an_older_ring_than_what_was_dropped_is_not_believed() -> None:
+    town = Town("a", "b", "c")
+    town["c"].put("k", 1)
+    town.pass_time(0.5)
+    later = Ring.of(2, ("a", "b"))
+    town["c"].replica.on_ring(later)
+    town["c"].replica.forget("s", town["c"].replica.partition_of("s", "k"), lambda: None)
+    town.pass_time(5.0)
+    town["c"].crash()
+    town["c"].start()
+    assert town["c"].replica.ring is None  # the town still says ring 1
+    town["c"].replica.on_ring(later)
+    assert town["c"].replica.ring == later
