@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from quorate.consistency.events.port import Kept
+from quorate.consistency.replica.writing import Update
 from quorate.consistency.store.core import Core
+from quorate.consistency.store.tokens import Past
 from quorate.core import codec
 from quorate.core.group.group import Group
 
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 class StorePort:
     """`LogPort` over a store and its insides, which the store hands in."""
 
-    def __init__(self, store: Store, core: Core) -> None:
+    def __init__(self, store: Store, core: Core, *, plain: bool) -> None:
         self._store = store
+        self._plain = plain
         self._core = core
         self._plane = core.plane
 
@@ -47,6 +50,9 @@ class StorePort:
     def is_whole(self) -> bool:
         return self._core.whole
 
+    def is_plain(self) -> bool:
+        return self._plain
+
     async def cover(self, level: Any, session: Any, timeout: float | None) -> None:
         if level == "local" and session is None:
             return
@@ -67,12 +73,13 @@ class StorePort:
         plane.check()
         until = plane.until(timeout)
         update = plane.replica.put(self._store.name, key, codec.encode_value(value))
-        return self._durable(update.seq, until)
+        return self._durable(update, until)
 
-    async def _durable(self, seq: int, until: float) -> Kept:
+    async def _durable(self, update: Update, until: float) -> Kept:
         plane = self._plane
-        await plane.durable.wait(seq, until)
-        return Kept(True, plane.me, None)
+        await plane.durable.wait(update.seq, until)
+        past = Past({plane.replica.actor: update.seq}, 0, update.stamp)
+        return Kept(True, plane.me, lambda: plane.keyring.token(past))
 
     async def put(self, key: str, value: Any, options: dict[str, Any]) -> Kept:
         receipt = await self._store.put(key, value, **options)

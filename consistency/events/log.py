@@ -133,7 +133,7 @@ class EventLog:
             raise UsageError("expected_version is for strong appends: others have no one version")
         codec.encode_value(event)  # before a number is taken
         given = {**options, "consistency": level, "timeout": timeout}
-        done = await self._own.append(made, given)
+        done = await self._own.append(made, given, self._port)
         self._note(done.event, done.repeated)
         kept = done.kept
         return AppendReceipt(

@@ -19,24 +19,29 @@ LOGS_KEPT = 10_000
 class Logs:
     """`store.events(name)`."""
 
-    def __init__(self, port: LogPort) -> None:
-        self._port = port
+    def __init__(self) -> None:
         self._kept: OrderedDict[str, LogParts] = OrderedDict()
         self._used: WeakValueDictionary[str, LogParts] = WeakValueDictionary()
 
     def open(
-        self, name: str, *, consistency: str, snapshot_every: int = SNAPSHOT_EVERY_EVENTS
+        self,
+        name: str,
+        port: LogPort,
+        *,
+        consistency: str,
+        snapshot_every: int = SNAPSHOT_EVERY_EVENTS,
     ) -> EventLog:
-        """The log of this name. Raises `UsageError`."""
+        """The log of this name; `port`: the store with the caller's defaults. Raises
+        `UsageError`."""
         parts = self._used.get(check_log_name(name))
         if parts is None:
-            parts = self._used[name] = LogParts(self._port, name)
+            parts = self._used[name] = LogParts(port, name)
         self._kept[name] = parts
         self._kept.move_to_end(name)
         if len(self._kept) > LOGS_KEPT:
             self._kept.popitem(last=False)
         return EventLog(
-            self._port, name, parts=parts, consistency=consistency, snapshot_every=snapshot_every
+            port, name, parts=parts, consistency=consistency, snapshot_every=snapshot_every
         )
 
     def statistics(self) -> dict[str, object]:

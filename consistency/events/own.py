@@ -38,10 +38,11 @@ class OwnStrand:
         self._doubtful: tuple[Event, dict[str, Any]] | None = None
         self._turn = asyncio.Lock()
 
-    async def append(self, event: Event, options: dict[str, Any]) -> Written:
+    async def append(self, event: Event, options: dict[str, Any], port: LogPort) -> Written:
         """Append; `event` without strand, number and stamp. `options`: those of the store's
-        updates."""
-        if self.name and not self._turn.locked() and self._is_quick(event, options):
+        updates; `port`: the store with the caller's defaults."""
+        quick = port.is_plain() and self._is_quick(event, options)
+        if self.name and not self._turn.locked() and quick:
             return await self._append_now(event, options)
         async with self._turn:
             if not self.name:
@@ -51,7 +52,7 @@ class OwnStrand:
                 found = await self._find(event.event_id, options)
                 if found is not None:
                     return Written(found, Kept(True, (found.host,), None), True)
-            return await self._append_slowly(event, options)
+            return await self._append_slowly(event, options, port)
 
     def _is_quick(self, event: Event, options: dict[str, Any]) -> bool:
         return (
@@ -70,14 +71,14 @@ class OwnStrand:
         self._used(made)
         return Written(made, await waiting, False)
 
-    async def _append_slowly(self, event: Event, options: dict[str, Any]) -> Written:
+    async def _append_slowly(self, event: Event, options: dict[str, Any], port: LogPort) -> Written:
         made = self._numbered(event)
         if made.event_id is not None:
             place = [made.strand, made.number]
-            await self._port.put(self._keys.event_id(made.event_id), place, options)
+            await port.put(self._keys.event_id(made.event_id), place, options)
         key = self._keys.event(made.strand, made.number)
         try:
-            kept = await self._port.put(key, to_row(made), options)
+            kept = await port.put(key, to_row(made), options)
         except QuorateError as error:
             if error.outcome != "not_applied":
                 self._doubt(made, options)

@@ -41,6 +41,10 @@ class LogPort(Protocol):
         """Whether this host has every key of the store."""
         ...
 
+    def is_plain(self) -> bool:
+        """Whether an update without options is acknowledged from this host's disk, always."""
+        ...
+
     async def cover(self, level: Any, session: Any, timeout: float | None) -> None:
         """Wait until this host may answer at this level. Raises `StaleReplica`."""
         ...

@@ -69,6 +69,12 @@ class Cache:
         names = ("hits", "misses", "waited", "invalidated", "stale_served", "refreshed")
         self._counts = dict.fromkeys(names, 0)
 
+    def reconfigure(self, options: CacheOptions) -> None:
+        """Other options from now on; what is there keeps its life."""
+        self.options = self._computing.options = options
+        self._index.limit(entries_max=options.entries_max, bytes_max=options.bytes_max)
+        self._flights.lease_s = options.lease_s
+
     # --- calls -----------------------------------------------------------------------------------
 
     async def get_or_compute(

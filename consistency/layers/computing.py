@@ -44,7 +44,7 @@ class Computing:
         self, group: Group, options: CacheOptions, flights: Flights, looking: Looking
     ) -> None:
         self._group = group
-        self._options = options
+        self.options = options
         self._flights = flights
         self._looking = looking
         self.counts = dict.fromkeys(("computed", "failed", "taken_over", "not_kept"), 0)
@@ -112,8 +112,8 @@ class Computing:
 
     def _encoded(self, value: Any) -> bytes:
         encoded = codec.encode_value(value)
-        if len(encoded) > self._options.value_bytes_max:
-            most = self._options.value_bytes_max
+        if len(encoded) > self.options.value_bytes_max:
+            most = self.options.value_bytes_max
             raise LimitExceeded(f"the value has {len(encoded)} bytes, {most} at most")
         return encoded
 
@@ -126,7 +126,7 @@ class Computing:
         *,
         failed: bool = False,
     ) -> Entry:
-        life_s = ttl_s * (1 - self._options.jitter_ratio * self._group.rng.random())
+        life_s = ttl_s * (1 - self.options.jitter_ratio * self._group.rng.random())
         at_ms, ttl_ms = self._looking.wall_ms(), max(1, int(life_s * 1000))
         host = self._group.host_id
         return Entry(encoded, failed, at_ms, ttl_ms, int(stale_s * 1000), host, tuple(seen))

@@ -51,7 +51,7 @@ class Flights:
         self._group = group
         self._leases = leases
         self._ns = namespace
-        self._lease_s = lease_s
+        self.lease_s = lease_s
         self._lease: Lease | None = None
         self._granting: asyncio.Task[Lease] | None = None
         self._releasing: set[asyncio.Task[None]] = set()
@@ -65,7 +65,7 @@ class Flights:
         if self._lease is not None and not self._lease.lost:
             return self._lease
         if self._granting is None or self._granting.done():
-            granting = self._leases.grant(self._lease_s)
+            granting = self._leases.grant(self.lease_s)
             self._granting = asyncio.get_running_loop().create_task(granting, name="cache lease")
             self._granting.add_done_callback(_retrieve)
         self._lease = lease = await asyncio.shield(self._granting)

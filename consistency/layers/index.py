@@ -43,6 +43,10 @@ class Index:
         self._crowded_at: float | None = None
         self.size_bytes = 0
 
+    def limit(self, *, entries_max: int, bytes_max: int) -> None:
+        """Other limits from now on."""
+        self._entries_max, self._bytes_max = entries_max, bytes_max
+
     def __len__(self) -> int:
         return len(self._kept)
 

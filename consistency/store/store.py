@@ -48,7 +48,7 @@ class Parts:
         self.reads = reads
         self.listing = listing
         self.local = LocalLayer()
-        self.logs: Logs | None = None
+        self.logs = Logs()
         self.agreed = False
         """The group knows the store as it is here."""
         self.ready: Callable[[float], Any] = _nothing
@@ -302,12 +302,10 @@ class Store:
     ) -> EventLog:
         """The log of this name: `append`, `read`, `rebuild`, `watch`. `consistency`: of appends
         that name none; the store's own by default."""
-        logs = self._parts.logs
-        if logs is None:
-            me: Any = self
-            logs = self._parts.logs = Logs(StorePort(me, self._core))
+        me: Any = self
+        port = StorePort(me, self._core, plain=self._plain)
         level = consistency or self._level
-        return logs.open(name, consistency=level, snapshot_every=snapshot_every)
+        return self._parts.logs.open(name, port, consistency=level, snapshot_every=snapshot_every)
 
     # --- typed handles ----------------------------------------------------------------------------
 

@@ -221,6 +221,28 @@ def test_one_of_two_made_apart_is_left_after_the_heal() -> None:
     told(story)
 
 
+def test_a_store_that_may_refuse_is_always_asked() -> None:
+    """A store that pauses in a minority must not be passed by on the short way."""
+
+    async def story(world: World) -> None:
+        a, _, _ = world.open()
+        await a.append("one")
+        asked: list[str] = []
+        port = world.ports["a"]
+        port.plain = False
+        honest = port.put
+
+        async def put(key: str, value: Any, options: dict[str, Any]) -> Any:
+            asked.append(key)
+            return await honest(key, value, options)
+
+        port.put = put  # type: ignore[method-assign]
+        await a.append("two")
+        assert len(asked) == 1
+
+    told(story)
+
+
 def test_a_gap_is_not_jumped() -> None:
     """States can arrive in any order; what lies behind a gap is not shown before it is filled."""
 

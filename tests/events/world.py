@@ -25,7 +25,7 @@ class Port:
         self.actor = actor
         self.store = "orders"
         self.group: Group = host.group
-        self.whole = True
+        self.whole = self.plain = True
         self.fail: QuorateError | None = None
         self.lose_answer = False
         self.reads = 0
@@ -40,6 +40,9 @@ class Port:
 
     def is_whole(self) -> bool:
         return self.whole
+
+    def is_plain(self) -> bool:
+        return self.plain
 
     async def cover(self, level: Any, session: Any, timeout: float | None) -> None:
         await asyncio.sleep(0)

@@ -332,3 +332,24 @@ def test_wrong_words_are_refused_and_nothing_runs() -> None:
         assert world.caches["a"].open("prices") is a
 
     told(story)
+
+
+def test_options_may_come_after_the_first_use() -> None:
+    """Whoever only invalidates need not know them."""
+
+    async def story(world: World) -> None:
+        a, b = world.caches["a"], world.caches["b"]
+        early = a.open("late")
+        await early.invalidate("k")
+        late = a.open("late", ttl=5.0, entries_max=1, jitter_ratio=0.0)
+        assert late is early
+        await late.get_or_compute("k", Work("one"))
+        await late.get_or_compute("l", Work("two"))
+        await world.settle()
+        assert await b.open("late").get("k", "evicted") == "evicted"
+        await world.mini.pass_time(5.1)
+        assert await late.get("l", "old") == "old"
+        with pytest.raises(ConfigError):
+            a.open("late", ttl=6.0)
+
+    told(story)
