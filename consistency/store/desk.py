@@ -111,6 +111,7 @@ class Desk:
                 catalog.compare(told, known)
             if told.merge is not None and told.merge is not known.merge:
                 catalog.take(known._replace(merge=told.merge))
+            self._refused.pop(name, None)
         parts = self._made(told if known is None else catalog.agreed[name])
         if known is None and name not in self._asking:
             self._asking.add(name)
@@ -126,9 +127,19 @@ class Desk:
             parts = self._parts[name] = Parts(core, writes, reads, Listing(core, self.forward))
             parts.ready = lambda until: self._ready(parts, until)
         if name in self.plane.catalog.agreed:
-            parts.core.redefine(self.plane.catalog.agreed[name])
-            parts.agreed = self.plane.placement is not None
+            self._redefine(parts, self.plane.catalog.agreed[name])
         return parts
+
+    def _redefine(self, parts: Parts, agreed: StoreDef) -> None:
+        """The group has said what the store is. Whoever named it here and said otherwise is refused
+        from now on; what other hosts ask is answered by what was agreed."""
+        try:
+            self.plane.catalog.compare(parts.core.definition, agreed)
+        except ConfigError as error:
+            self._refused[agreed.name] = error
+            self.plane.news.notify()
+        parts.core.redefine(agreed)
+        parts.agreed = self.plane.placement is not None and agreed.name not in self._refused
 
     async def _ask(self, told: StoreDef) -> None:
         """Have the group know the store, however long that takes."""
@@ -189,7 +200,7 @@ class Desk:
     def _on_placement(self) -> None:
         for name, parts in self._parts.items():
             parts.core.place()
-            parts.agreed = name in self.plane.catalog.agreed
+            parts.agreed = name in self.plane.catalog.agreed and name not in self._refused
 
     # --- the other hosts' side --------------------------------------------------------------------
 
@@ -225,7 +236,7 @@ class Desk:
         until = self.plane.clock.monotonic() + min(max(int(wait_ms), 0), 60_000) / 1000
         past = past_of(flat, strong, stamp)
         view = await parts.reads.here(key, _level_of(level), past, until)
-        return view.to_plain()
+        return [view.to_plain(), parts.reads.strong_index(key)]
 
     async def _write(self, parts: Parts, key: str, args: list[Any]) -> Any:
         call, options, flat, strong, stamp, wait_ms = args

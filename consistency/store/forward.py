@@ -77,13 +77,14 @@ class Forward:
 
     async def read(
         self, core: Core, peer: str, key: str, level: ReadLevel, past: Past, timeout_s: float
-    ) -> View:
-        """What `peer` sees of a key at a level."""
+    ) -> tuple[View, int]:
+        """What `peer` sees of a key at a level, and the index of the group's log it saw it at."""
         wanted = ["bounded", *level] if isinstance(level, Bounded) else [level]
         wait_ms = int(timeout_s * 900)
         args = [core.name, key, wanted, _flat(past), past.strong, past.stamp, wait_ms]
         try:
-            return View.from_plain(await self.ask(peer, READ, args, timeout_s))
+            plain, index = await self.ask(peer, READ, args, timeout_s)
+            return View.from_plain(plain), int(index)
         except (TypeError, ValueError) as error:
             if isinstance(error, QuorateError):
                 raise

@@ -48,6 +48,7 @@ class ReadOptions(TypedDict, total=False):
 
 
 UPDATE_NAMES = tuple(UpdateOptions.__annotations__)
+QUICK_NAMES = frozenset(("session", "timeout"))
 READ_NAMES = tuple(ReadOptions.__annotations__)
 READ_NAMES_SET = frozenset(READ_NAMES)
 WAIT_FOR_HOSTS_MAX = 64
@@ -84,7 +85,17 @@ def wanted(
 ) -> Wanted:
     """What an update asks for. Raises `UsageError`; `NotCommitted` when fewer hosts own the key
     than are to hold it."""
-    what = core.what(key)
+    if QUICK_NAMES.issuperset(options) and defaults.durable:
+        given: Any = options.get("session")
+        own = _default_level(defaults.consistency, given, crdt)
+        if (
+            own != "strong"
+            and (crdt or own != "crdt")
+            and (given is None or type(given) is Session)
+        ):
+            until = core.plane.until(options.get("timeout"))
+            return Wanted(own, until, given, 1, True, defaults.on_partition)
+    what = core.what(key)  # the text costs more than the look: only where there is much to look at
     check_names(options, UPDATE_NAMES, what)
     session = check_session(options.get("session"), what)
     level = options.get("consistency") or _default_level(defaults.consistency, session, crdt)

@@ -33,6 +33,8 @@ class Seen(NamedTuple):
     host: str
     """Who answered."""
     degraded: bool = False
+    seen_at: int | None = None
+    """Of the group's state at the host that answered; None: this host's."""
 
 
 class Reads:
@@ -62,17 +64,24 @@ class Reads:
             past = NO_PAST if session is None else session.past
             seen = await self._elsewhere_or_here(key, level, past, until)
         if session is not None:
-            self._saw(session, key, level, seen)
+            self._saw(session, key, seen)
         return seen
 
-    def _saw(self, session: Session, key: str, level: ReadLevel, seen: Seen) -> None:
+    def _saw(self, session: Session, key: str, seen: Seen) -> None:
         view = seen.view
-        strong = self._plane.strong
-        index = 0
-        if level == "linearizable" or strong.has_any(self._core.name):
-            record = strong.peek(self._core.name, key)
-            index = strong.applied_index if record.version else 0
+        index = seen.seen_at
+        if index is None:
+            index = self.strong_index(key)
         session.saw(view.saw, index, view.stamp)
+
+    def strong_index(self, key: str) -> int:
+        """Up to where the group's log was seen by who read this key now; 0 if it has no strong
+        record: what is not there now was not there before."""
+        strong = self._plane.strong
+        name = self._core.name
+        if strong.has_any(name) and strong.peek(name, key).version:
+            return strong.applied_index
+        return 0
 
     async def here(self, key: str, level: ReadLevel, past: Past, until: float) -> View:
         """For another host: from this replica or not at all."""
@@ -96,10 +105,10 @@ class Reads:
             return Seen(core.view(key), plane.host_id)
         for peer in plane.nearest(core.homes(key)):
             try:
-                view = await self._forward.read(
+                view, index = await self._forward.read(
                     core, peer, key, "local", NO_PAST, plane.left(until)
                 )
-                return Seen(view, peer)
+                return Seen(view, peer, seen_at=index)
             except Unavailable:
                 continue
         view = core.view(key)
@@ -160,8 +169,8 @@ class Reads:
                 if not share_s:
                     break
                 try:
-                    view = await self._forward.read(core, peer, key, level, past, share_s)
-                    return Seen(view, peer)
+                    view, index = await self._forward.read(core, peer, key, level, past, share_s)
+                    return Seen(view, peer, seen_at=index)
                 except Unavailable as error:
                     last = error
             plane.check()

@@ -112,6 +112,32 @@ def test_a_lagging_host_waits_forwards_or_refuses_and_never_goes_back() -> None:
     run_story(story())
 
 
+def test_what_another_host_showed_is_part_of_the_session() -> None:
+    """A strong value that an owner has applied and this host has not."""
+
+    async def story() -> None:
+        async with Cluster.local(5, **FAST) as cluster:
+            hosts = list(cluster.hosts.values())
+            a = hosts[0]
+            store = a.store("s")
+            await store.put("warm", 1)
+            for host in hosts:
+                await until(host, lambda h=host: h.stores.desk.plane.epoch)
+            keys = (str(n) for n in range(1000))
+            key = next(k for k in keys if "a" not in a.stores.replica.owners("s", k))
+            owner = cluster.hosts[a.stores.replica.owners("s", key)[0]]
+            receipt = await owner.store("s").put(key, 1, consistency="strong")
+            async with a.session() as s:
+                entry = await store.get_entry(key, session=s, level="local")
+                if entry.exists:
+                    assert s.past.strong >= (receipt.index or 0)
+            async with a.session(receipt.token) as s:
+                assert await store.get(key, session=s) == 1
+                assert s.past.strong >= (receipt.index or 0)
+
+    run_story(story())
+
+
 def drop_pushes(host: Any) -> None:
     """The host's stores hear nothing any more."""
     host.stores.on_message = lambda peer, message: None
