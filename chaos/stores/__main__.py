@@ -18,13 +18,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import count, islice
 from multiprocessing import get_context
 from pathlib import Path
 
-from quorate.chaos.stores.plants import PLANTS, planted
-from quorate.chaos.stores.world import SECONDS, Report, run_seed
+from quorate.chaos.stores.options import draw
+from quorate.chaos.stores.plants import FOCUS, PLANTS, planted
+from quorate.chaos.stores.world import SECONDS, Report, World, run_seed
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 FINDINGS_TOLD_MAX = 6
@@ -65,8 +66,10 @@ class Run:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # coroutines of killed processes
             try:
-                parts = None if self._plant is None else planted(self._plant)
-                return run_seed(seed, self._seconds, parts, echo)
+                if self._plant is None:
+                    return run_seed(seed, self._seconds, None, echo)
+                options = replace(draw(seed, self._seconds), **FOCUS.get(self._plant, {}))
+                return World(options, planted(self._plant), echo).run()
             finally:
                 gc.enable()
                 gc.collect()

@@ -157,7 +157,9 @@ class Client:
         return call
 
     def _delete(self) -> Call:
-        return self._call("delete", self._level(), self._rng.choice(("last", "sib")), self._key("r"))
+        return self._call(
+            "delete", self._level(), self._rng.choice(("last", "sib")), self._key("r")
+        )
 
     def _get(self) -> Call:
         level: Level = "session" if self._rng.random() < 0.7 else "local"

@@ -62,8 +62,9 @@ class StoreDisk:
 class WatchedLog(MemoryEngine):
     """The engine of the log; `on_commit` hears of what became durable, before anybody else."""
 
-    on_commit: Callable[[list[Op]], object] = staticmethod(lambda ops: None)
+    on_commit: Callable[[list[Op]], object] | None = None
 
     def _apply(self, writer: MemoryWriter) -> None:
         super()._apply(writer)
-        self.on_commit(writer.ops)
+        if self.on_commit is not None:
+            self.on_commit(writer.ops)

@@ -14,7 +14,7 @@ from quorate.consistency.ring.placement import PARTITIONS, Placement
 
 if TYPE_CHECKING:
     from quorate.chaos.stores.host import StoreHost
-    from quorate.chaos.stores.world import World
+    from quorate.chaos.stores.stage import Stage
 
 CONVERGE_S = 2.5
 """After plain partitions: 2 s, and half a second in which links are dialled again."""
@@ -26,26 +26,26 @@ TIDY_S = 20.0
 LOG_RECORDS_KEPT_MAX = 8
 
 
-def owners_of_data(world: World) -> list[StoreHost]:
+def owners_of_data(stage: Stage) -> list[StoreHost]:
     """The hosts of the ring."""
-    return [world.hosts[host_id] for host_id in world.rings.ring.hosts]
+    return [stage.hosts[host_id] for host_id in stage.rings.ring.hosts]
 
 
-def differs(world: World) -> str | None:
+def differs(stage: Stage) -> str | None:
     """What keeps the owners from being equal."""
-    ring = world.rings.ring
+    ring = stage.rings.ring
     if ring.before is not None:
         return f"ring {ring.epoch} is still moving keys"
-    if not world.rings.settled:
+    if not stage.rings.settled:
         return f"ring {ring.epoch} has {' '.join(ring.hosts)}, not the members"
-    hosts = owners_of_data(world)
+    hosts = owners_of_data(stage)
     for host in hosts:
         if not host.running:
             return f"{host.id} does not run"
         if host.replica.ring is None or host.replica.ring.epoch != ring.epoch:
             return f"{host.id} does not know ring {ring.epoch}"
         host.replica.settle()
-    for host in world.hosts.values():
+    for host in stage.hosts.values():
         if host.running:
             actor, mine = host.replica.actor, host.replica.durable
             for peer in hosts:
@@ -53,7 +53,7 @@ def differs(world: World) -> str | None:
                 if theirs < mine:
                     return f"{host.id} has made {actor}:{mine}, {peer.id} has applied {theirs}"
     placement = Placement(ring)
-    for store in world.options.stores:
+    for store in stage.options.stores:
         for one, other in _pairs(hosts):
             if len(hosts) <= store.replicas:
                 shared = frozenset(range(PARTITIONS))
@@ -61,7 +61,7 @@ def differs(world: World) -> str | None:
                 shared = placement.shared(one.id, other.id, store.replicas)
             mine = one.replica.tree(store.name).root_of(shared)
             if mine != other.replica.tree(store.name).root_of(shared):
-                return _difference(world, store.name, one, other)
+                return _difference(stage, store.name, one, other)
     return None
 
 
@@ -72,7 +72,7 @@ def _pairs(hosts: list[StoreHost]) -> Iterator[tuple[StoreHost, StoreHost]]:
             yield one, other
 
 
-def _difference(world: World, store: str, one: StoreHost, other: StoreHost) -> str:
+def _difference(stage: Stage, store: str, one: StoreHost, other: StoreHost) -> str:
     """The first key that differs, as a sentence."""
     keys = {*one.replica.keys(store), *other.replica.keys(store)}
     for key in sorted(keys):
@@ -84,21 +84,21 @@ def _difference(world: World, store: str, one: StoreHost, other: StoreHost) -> s
     return f"the trees of {store} differ on {one.id} and {other.id}, their keys do not"
 
 
-def open_calls(world: World) -> str | None:
-    pending = [call for call in world.calls.all if call.outcome == "pending"]
+def open_calls(stage: Stage) -> str | None:
+    pending = [call for call in stage.calls.all if call.outcome == "pending"]
     return f"call {pending[0].id} ({pending[0].kind}) is open" if pending else None
 
 
-def delete_everything(world: World) -> None:
+def delete_everything(stage: Stage) -> None:
     """Every key, at one of its owners."""
-    for store in world.options.stores:
-        keys = {key for host in owners_of_data(world) for key in host.replica.keys(store.name)}
+    for store in stage.options.stores:
+        keys = {key for host in owners_of_data(stage) for key in host.replica.keys(store.name)}
         for number, key in enumerate(sorted(keys)):
-            owners = owners_of_data(world)[0].replica.owners(store.name, key)
-            host = world.hosts[owners[number % len(owners)]]
-            now = world.queue.now
+            owners = owners_of_data(stage)[0].replica.owners(store.name, key)
+            host = stage.hosts[owners[number % len(owners)]]
+            now = stage.queue.now
             call = Call(
-                next(world.ids),
+                next(stage.ids),
                 "the end",
                 host.id,
                 "delete",
@@ -108,14 +108,14 @@ def delete_everything(world: World) -> None:
                 now,
                 now + DEADLINE_S,
             )
-            world.clients[0].begin_at(host, call)
+            stage.clients[0].begin_at(host, call)
 
 
-def untidy(world: World) -> str | None:
+def untidy(stage: Stage) -> str | None:
     """What should have been collected or trimmed."""
-    living = {host.replica.actor for host in world.hosts.values() if host.running}
-    for host in owners_of_data(world):
-        for store in world.options.stores:
+    living = {host.replica.actor for host in stage.hosts.values() if host.running}
+    for host in owners_of_data(stage):
+        for store in stage.options.stores:
             for key in host.replica.keys(store.name):
                 if living >= host.replica.seen(store.name, key).keys():
                     state = host.replica.export(store.name, key)

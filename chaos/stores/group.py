@@ -93,8 +93,8 @@ class SimGroup:
             elif answer.outcome == "unknown":
                 waiter.set_exception(OutcomeUnknown("the leader changed meanwhile"))
             else:
-                row = (answer.index, self.term, answer.result)
-                self._view.when_applied(answer.index, lambda: _give(waiter, row))
+                row = (answer.at, self.term, answer.result)
+                self._view.when_applied(answer.at, lambda: _give(waiter, row))
 
         def late() -> None:
             if not waiter.done():

@@ -53,6 +53,7 @@ class StoreHost(ReplicaHooks):
         parts: Parts,
     ) -> None:
         self.id = host_id
+        self._me: Any = self
         self._queue, self._network, self._oracle = queue, network, oracle
         self._transcript, self._watch = transcript, watch
         self.options, self.parts = options, parts
@@ -72,7 +73,7 @@ class StoreHost(ReplicaHooks):
         self.started_at = 0.0
         self.resumed_at = float("-inf")
         """When it last stood still: its callers' deadlines moved by that."""
-        network.add(self)
+        network.add(self._me)
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -104,7 +105,7 @@ class StoreHost(ReplicaHooks):
             return
         self.life = life
         self._transcript.note(self.id, "starts as actor", self.replica.actor)
-        self._watch.on_started(self)
+        self._watch.on_started(self._me)
         life.run(self._go)
         self._network.on_started(self.id)
 
@@ -115,7 +116,7 @@ class StoreHost(ReplicaHooks):
     def _build(self, life: StoreLife) -> None:
         parts, options = self.parts, self.options
         self.view = self._oracle.join(self.id, life, self.on_strong_applied)
-        self.door = parts.door_class(self, life, self.view, self._oracle, self._watch)
+        self.door = parts.door_class(self._me, life, self.view, self._oracle, self._watch)
         state = StateStore(
             self.state_engine,
             life,
@@ -133,7 +134,7 @@ class StoreHost(ReplicaHooks):
             hooks=self,
             config=replica_config(options),
         )
-        self.ring = parts.ring_class(self, life, self.view, self._oracle)
+        self.ring = parts.ring_class(self._me, life, self.view, self._oracle)
         self.door.open()
 
     def _go(self) -> None:
@@ -145,7 +146,7 @@ class StoreHost(ReplicaHooks):
         life = self.life
         if life is None:
             return
-        self._watch.on_killed(self)
+        self._watch.on_killed(self._me)
         self.disk.log = self.log_engine.crash(self._policy(), self._rng)
         self.disk.state = self.state_engine.crash(crash_policy(self._rng), self._rng)
         life.end()
@@ -177,7 +178,7 @@ class StoreHost(ReplicaHooks):
     def wipe(self) -> None:
         """The dead host's folder is emptied."""
         assert self.life is None
-        self._watch.on_wiped(self)
+        self._watch.on_wiped(self._me)
         kept = self.parts.on_wiped(self)
         self.disk.wipe()
         self.disk.log = kept
@@ -223,7 +224,7 @@ class StoreHost(ReplicaHooks):
         life = self.life
         if life is None or life.over:
             return False
-        self._watch.on_sent(self, peer, message)
+        self._watch.on_sent(self._me, peer, message)
         return self._network.send(self.id, peer, codec.dumps(message), bulk=bulk)
 
     def note(self, *words: object) -> None:
@@ -233,7 +234,7 @@ class StoreHost(ReplicaHooks):
 
     def on_made(self, made: Made) -> None:
         made.at = self._queue.now
-        self._watch.on_made(self, made)
+        self._watch.on_made(self._me, made)
 
     def collected(self) -> Vector:
         return self._watch.collected()

@@ -23,7 +23,7 @@ from quorate.core import codec
 
 if TYPE_CHECKING:
     from quorate.chaos.stores.host import StoreHost
-    from quorate.chaos.stores.world import World
+    from quorate.chaos.stores.stage import Stage
 
 TEXTS_MAX = 4
 
@@ -36,9 +36,9 @@ def told(what: str, verdict: Verdict) -> list[str]:
 # --- while it ran ---------------------------------------------------------------------------------
 
 
-def judge(world: World) -> list[str]:
+def judge(stage: Stage) -> list[str]:
     """Everything that is wrong with the calls of a run."""
-    record = Record(world.calls, world.oracle.writes)
+    record = Record(stage.calls, stage.oracle.writes)
     return [*_sessions(record), *_bounded(record), *_strong(record)]
 
 
@@ -90,58 +90,58 @@ def _strong(record: Record) -> list[str]:
 # --- when it came to rest -------------------------------------------------------------------------
 
 
-def survived(world: World) -> bool:
+def survived(stage: Stage) -> bool:
     """Judge what every owner holds now that all are equal; False when something was found."""
-    record = Record(world.calls, world.oracle.writes)
-    names = sorted({(made.store, made.key) for made in world.calls.made.values()})
+    record = Record(stage.calls, stage.oracle.writes)
+    names = sorted({(made.store, made.key) for made in stage.calls.made.values()})
     found: list[str] = []
     for store, key in names:
         shape = SHAPES.get(store) or SHAPES.get(f"{store}/{key.rstrip('0123456789')}")
         if shape is not None:
-            found += _one_key(world, record, store, key, shape)
+            found += _one_key(stage, record, store, key, shape)
         if store == "last":
-            found += _winner(world, record, key)
+            found += _winner(stage, record, key)
     for text in found:
-        world.watch.find(text)
+        stage.watch.find(text)
     return not found
 
 
-def _owners(world: World, store: str, key: str) -> list[StoreHost]:
-    first = world.hosts[world.rings.ring.hosts[0]]
-    return [world.hosts[host_id] for host_id in first.replica.owners(store, key)]
+def _owners(stage: Stage, store: str, key: str) -> list[StoreHost]:
+    first = stage.hosts[stage.rings.ring.hosts[0]]
+    return [stage.hosts[host_id] for host_id in first.replica.owners(store, key)]
 
 
-Shape = Callable[["World", "StoreHost", list[Made]], tuple[list[tuple[str, Any]], Any]]
+Shape = Callable[["Stage", "StoreHost", list[Made]], tuple[list[tuple[str, Any]], Any]]
 """From a host and the updates of a key to (word, value) of each update, and what the host shows."""
 
 
-def _one_key(world: World, record: Record, store: str, key: str, shape: Shape) -> list[str]:
+def _one_key(stage: Stage, record: Record, store: str, key: str, shape: Shape) -> list[str]:
     made = record.made(f"{store}/{key}")
     operations: list[Operation] = []
     reads: list[Operation] = []
-    for host in _owners(world, store, key):
-        words, shown = shape(world, host, made)
+    for host in _owners(stage, store, key):
+        words, shown = shape(stage, host, made)
         if not operations:
             operations = [
                 update_of(one, word, value, place)
                 for place, (one, (word, value)) in enumerate(zip(made, words, strict=True))
             ]
-        reads.append(_read(world, host, store, key, "final", shown))
+        reads.append(_read(stage, host, store, key, "final", shown))
         if store == "last":
-            reads.append(_read(world, host, store, key, "conflicts", _feed(host, store, key)))
+            reads.append(_read(stage, host, store, key, "conflicts", _feed(host, store, key)))
     history = History([*operations, *at_rest(reads, len(operations))], "s")
     return told("at rest", convergence.check(history))
 
 
-def _read(world: World, host: StoreHost, store: str, key: str, f: str, shown: Any) -> Operation:
-    now = world.queue.now
+def _read(stage: Stage, host: StoreHost, store: str, key: str, f: str, shown: Any) -> Operation:
+    now = stage.queue.now
     process, name = f"{f} {host.id}", f"{store}/{key}"
     return Operation(0, process, f, name, None, 0, now, "ok", shown, end=now, host=host.id)
 
 
-def _value(world: World, host: StoreHost, store: str, key: str) -> Any:
+def _value(stage: Stage, host: StoreHost, store: str, key: str) -> Any:
     """What the host shows of the local plane alone."""
-    merge = world.parts.merge_of(host.id) if store == "merged" else None
+    merge = stage.parts.merge_of(host.id) if store == "merged" else None
     state = host.replica.read(store, key)
     view = view_of(state, ABSENT, None if merge is None else Merger(merge))
     return None if view.value is None else codec.decode_value(view.value)
@@ -175,7 +175,7 @@ def _written(made: Made) -> Any:
 # --- the shapes of keys ---------------------------------------------------------------------------
 
 
-def _last(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+def _last(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
     """One value; where there is none any more, the tombstone that was collected."""
     entries = _entries(host, made[0].store, made[0].key)
     words = [("write", _written(one)) for one in made]
@@ -185,7 +185,7 @@ def _last(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[s
     return words, _written(top) if top.is_delete else None
 
 
-def _siblings(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+def _siblings(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
     """All values beside each other, and the tombstones that nobody replaced."""
     entries = _entries(host, made[0].store, made[0].key)
     words = [("assign", _written(one)) for one in made]
@@ -198,34 +198,34 @@ def _siblings(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tup
     return words, shown
 
 
-def _merged(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+def _merged(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
     """Every update adds its own number to those that it saw."""
-    owns = {call.dot: call.own for call in world.calls.all if call.dot is not None}
+    owns = {call.dot: call.own for call in stage.calls.all if call.dot is not None}
     words = [("add", owns.get(one.dot, max(one.value or [0]))) for one in made]
-    return words, _value(world, host, made[0].store, made[0].key) or []
+    return words, _value(stage, host, made[0].store, made[0].key) or []
 
 
-def _counter(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+def _counter(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
     words = [(op, arguments[0] if arguments else 1) for _, op, arguments in map(_operation, made)]
-    return words, _value(world, host, made[0].store, made[0].key) or 0
+    return words, _value(stage, host, made[0].store, made[0].key) or 0
 
 
-def _elements(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+def _elements(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
     """Sets, and maps by their fields."""
     words: list[tuple[str, Any]] = []
     for _, op, arguments in map(_operation, made):
         words.append(("remove" if op == "remove" else "add", arguments[0]))
-    shown = _value(world, host, made[0].store, made[0].key) or []
+    shown: Any = _value(stage, host, made[0].store, made[0].key) or []
     return words, sorted(shown)
 
 
-def _sequence(world: World, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
+def _sequence(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
     """Items, each inserted once, and deleted by who saw it."""
     words: list[tuple[str, Any]] = []
     for _, op, arguments in map(_operation, made):
         word = {"delete": "remove", "insert": "insert"}.get(op, "append")
         words.append((word, arguments[1][0] if op == "insert" else arguments[0]))
-    return words, _value(world, host, made[0].store, made[0].key) or []
+    return words, _value(stage, host, made[0].store, made[0].key) or []
 
 
 def _operation(made: Made) -> tuple[str, str, list[Any]]:
@@ -246,13 +246,13 @@ SHAPES: dict[str, Shape] = {
 """By store, or store and the key without its number."""
 
 
-def _winner(world: World, record: Record, key: str) -> list[str]:
+def _winner(stage: Stage, record: Record, key: str) -> list[str]:
     """Of all acknowledged writes none is above the one that is shown."""
     sure = [one for one in record.made(f"last/{key}") if one.sure]
     if not sure:
         return []
     best = max(sure, key=lambda one: (one.stamp, *one.dot))
-    entries = _entries(_owners(world, "last", key)[0], "last", key)
+    entries = _entries(_owners(stage, "last", key)[0], "last", key)
     if not entries:
         gone = any(o.is_delete and o.stamp >= best.stamp for o in record.made(best.name))
         return [] if gone else [f"{best.name}: {best.dot} had the highest stamp; it is gone"]

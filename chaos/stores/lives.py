@@ -14,7 +14,7 @@ EPOCH_S = 1.7e9
 
 
 class Hardware:
-    """The clock on the board of one machine: `skew_s` beside the truth, `rate` seconds per second."""
+    """The clock on the board of one machine: `skew_s` beside the truth, `rate` fast."""
 
     def __init__(self, queue: EventQueue, *, skew_s: float, rate: float) -> None:
         self._queue = queue

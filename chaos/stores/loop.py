@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import events
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -29,21 +29,23 @@ class LifeLoop(asyncio.AbstractEventLoop):
 
     def run(self, act: Callable[[], object]) -> None:
         """Run `act` as a callback of this loop."""
-        before = events._get_running_loop()  # noqa: SLF001
-        events._set_running_loop(self)  # noqa: SLF001
+        before = events._get_running_loop()
+        events._set_running_loop(self)
         try:
             act()
         except Exception as error:
             self._on_error(f"a callback raised {type(error).__name__}: {error} ({where(error)})")
         finally:
-            events._set_running_loop(before)  # noqa: SLF001
+            events._set_running_loop(before)
 
     # --- what futures and tasks call --------------------------------------------------------------
 
     def time(self) -> float:
         return self._life.monotonic()
 
-    def call_soon(self, callback: Act, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Act, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._life.call_soon(lambda: self._run_handle(handle))
         return handle
@@ -62,7 +64,7 @@ class LifeLoop(asyncio.AbstractEventLoop):
 
     def _run_handle(self, handle: asyncio.Handle) -> None:
         if not handle.cancelled():
-            handle._run()  # noqa: SLF001
+            handle._run()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         return
@@ -70,10 +72,8 @@ class LifeLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
-    def create_task(
-        self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, **kwargs: Any
-    ) -> asyncio.Task[Any]:
-        return asyncio.Task(coro, loop=self, name=name)
+    def create_task(self, coro: Any, **kwargs: Any) -> Any:
+        return asyncio.Task(coro, loop=self, name=kwargs.get("name"))
 
     def get_debug(self) -> bool:
         return False

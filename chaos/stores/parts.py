@@ -10,7 +10,6 @@ from typing import Any
 
 from quorate.chaos.stores.door import Door
 from quorate.chaos.stores.replicas import SimReplica
-from quorate.chaos.stores.replicas import SimReplica
 from quorate.chaos.stores.ringhost import RingHost
 from quorate.chaos.stores.settings import union
 from quorate.core.storage.disk_model import DiskImage

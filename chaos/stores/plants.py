@@ -1,5 +1,5 @@
-"""Faults planted on purpose: each a small subclass of a product's part, or a part exchanged, so that
-the simulator can show that it would notice.
+"""Faults planted on purpose: each a small subclass of a product's part, or a part exchanged, so
+that the simulator can show that it would notice.
 
 The law: a plant changes one rule and nothing else; the product has no switch for it. `PLANTS` maps
 a name to what to build hosts of.
@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from quorate.chaos.stores.door import Door
+from quorate.chaos.stores.options import HOST_IDS
 from quorate.chaos.stores.parts import Parts
 from quorate.chaos.stores.replicas import SimReplica
 from quorate.chaos.stores.ringhost import RingHost
@@ -50,7 +51,7 @@ class ForgetfulForward(Forward):
 
     async def read(
         self, core: Core, peer: str, key: str, level: ReadLevel, past: Past, timeout_s: float
-    ) -> View:
+    ) -> tuple[View, int]:
         return await super().read(core, peer, key, level, Past({}), timeout_s)
 
 
@@ -67,10 +68,11 @@ class ForgetfulDoor(Door):
 
 
 class BelievesTheLink(Freshness):
-    """A member that answers is fresh, whether what it speaks of is here or not (T38)."""
+    """Who does not answer is not asked: the bound is that of the members in reach (T38)."""
 
-    def on_heads(self, host: str, number: int, heads: Vector) -> None:
-        super().on_heads(host, number, {})
+    def fresh_at(self, hosts: Iterable[str]) -> float:
+        known = [super(BelievesTheLink, self).fresh_at([host]) for host in hosts]
+        return max(known, default=self._now())
 
 
 class FreshByHeartbeat(SimReplica):
@@ -116,8 +118,9 @@ class TakesGaps(Incoming):
     """A batch after a gap is taken as if nothing were missing."""
 
     def _take(self, peer: str, body: bytes, batch: batches.Batch, *, again: bool) -> bool:
-        seen = self._replica.knowledge.seen
-        if batch.actor in self._replica.actors and batch.prev > seen.get(batch.actor, 0):
+        knowledge = self._replica.knowledge
+        seen = knowledge.seen
+        if batch.actor in knowledge.actors and batch.prev > seen.get(batch.actor, 0):
             seen[batch.actor] = batch.prev
         return super()._take(peer, body, batch, again=again)
 
@@ -142,10 +145,13 @@ class SkipsRecords(SimReplica):
 
 
 class EagerCollector(Collector):
-    """Tombstones go as soon as this host has them."""
+    """Tombstones go as soon as this host has them, and nobody remembers them."""
 
     def cut(self, ring: Ring | None) -> Vector:
-        return dict(self._knowledge.applied) if super().cut(ring) is not None else {}
+        return dict(self._knowledge.applied)
+
+    def _remember(self, cut: Vector) -> None:
+        return
 
 
 class CollectsEarly(SimReplica):
@@ -216,6 +222,19 @@ PLANTS: dict[str, Parts] = {
     "resolver-not-deterministic": replace(_OURS, merge_of=marked),
     "dot-reused": replace(_OURS, on_wiped=keeps_actor),
 }
+
+
+FOCUS: dict[str, dict[str, Any]] = {
+    "token-ignored-on-forward": {
+        "hosts": HOST_IDS[:5],
+        "spares": (),
+        "faults": ("halves", "one_way", "isolate", "cut_pair"),
+        "faults_per_s": 1.2,
+        "calls_per_s": 8.0,
+        "keys": 2,
+    },
+}
+"""Worlds that are about little else, for faults that need a rare order of things."""
 
 
 def planted(name: str) -> Parts:

@@ -31,11 +31,10 @@ class Record:
         self.calls = calls
         self._strong = strong
         self._made: dict[str, list[Made]] = {}
-        self._by_value: dict[tuple[str, Any], Made] = {}
+        self._by_value: dict[tuple[str, str], Made] = {}
         for made in calls.made.values():
             self._made.setdefault(made.name, []).append(made)
-            if isinstance(made.value, int | list):
-                self._by_value[made.name, str(made.value)] = made
+            self._by_value[made.name, str(made.value)] = made
 
     def made(self, name: str) -> list[Made]:
         """All updates of a key, in the order in which they were made."""

@@ -1,4 +1,4 @@
-"""The product's replica with a witness at its door: every update is told to the watch as it is made.
+"""The product's replica with a witness at its door: the watch is told of every update that is made.
 
 The law: nothing is changed. Plants are subclasses of this class.
 """
@@ -50,7 +50,15 @@ class SimReplica(StoreReplica):
         host = self.hooks
         host.on_made(
             Made(
-                self.host_id, update.store, update.key, dot, update.stamp, value, is_delete, seen, 0.0
+                self.host_id,
+                update.store,
+                update.key,
+                dot,
+                update.stamp,
+                value,
+                is_delete,
+                seen,
+                0.0,
             )
         )
 

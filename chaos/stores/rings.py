@@ -17,7 +17,6 @@ from quorate.chaos.stores.settings import MEMBERS, RING
 from quorate.chaos.stores.strong import Oracle
 from quorate.consistency.ring.placement import Ring
 
-
 HOSTS_MIN_HOSTS = 3
 LAST_WORDS_S = 0.5
 AWAY_S = 7.0

@@ -14,7 +14,6 @@ from quorate.consistency.replica.definitions import ReplicaConfig
 from quorate.consistency.ring.site import MoverConfig
 from quorate.consistency.ring.steward import StewardConfig
 
-
 RING = "the ring"
 MEMBERS = "the members"
 """Keys of the oracle."""
@@ -28,7 +27,10 @@ def replica_config(options: Options) -> ReplicaConfig:
 
 def union(values: list[Any]) -> Any:
     """The merge function of the run: all numbers of all siblings."""
-    return sorted({number for value in values for number in (value or [])})
+    numbers: set[int] = set()
+    for value in values:
+        numbers.update(value or ())
+    return sorted(numbers)
 
 
 def exchange_config() -> ExchangeConfig:

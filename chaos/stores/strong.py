@@ -46,11 +46,11 @@ class Command(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """`no`: the compare failed. `refused`: certainly not applied. `index` is where it stands,
+    """`no`: the compare failed. `refused`: certainly not applied. `at` is its place in the log,
     `result` what the machine answered."""
 
     outcome: Outcome
-    index: int = 0
+    at: int = 0
     result: Any = None
 
 
@@ -206,9 +206,7 @@ class Oracle:
     ) -> None:
         if self.term != term or leader is None or not self._has_majority(leader):
             if self._rng.random() < 0.5:  # it lingers in some log, and is committed after all
-                self._queue.after(
-                    0.05 + self._rng.random(), lambda: self._commit_late(command)
-                )
+                self._queue.after(0.05 + self._rng.random(), lambda: self._commit_late(command))
             self._answer(life, done, Answer("unknown"))
             return
         answer = self._commit(command)

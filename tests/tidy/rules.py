@@ -95,6 +95,7 @@ SHELLS: dict[str, str] = {
     "core/codec.py": "names uuid.UUID among the values it carries",
     "chaos/sim/engine.py": "the command: runs seeds on all cores and times them",
     "chaos/stores/__main__.py": "the command: runs seeds on all cores and times them",
+    "chaos/stores/loop.py": "an event loop in virtual time, for the coroutines of the stores",
     "chaos/sim/unpatched_world.py": "seeds the global dice, which the unpatched engine rolls",
     **{
         f"core/group/{name}.py": _CALLERS

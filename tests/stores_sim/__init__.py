@@ -1,0 +1,1 @@
+"""The stores in virtual time: seeds that hold, and faults that are found."""
