@@ -99,6 +99,11 @@ class Crdt(ABC):
         changed = self.join_store(other)
         return self.context.join(other.context) or changed
 
+    def merge_wire(self, wire: Any) -> bool | None:
+        """Join what `wire()` gave where that can be done by hand, for speed: whether anything
+        changed. None: it cannot, and nothing was done; use `merge(decode(wire))`."""
+        return None
+
     def wire(self) -> list[Any]:
         """[code, context, body], plain values; equal sets of updates give equal bytes."""
         spans = self.context.spans

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 from quorate.consistency.crdt.dotted import Dotted
 from quorate.consistency.crdt.limits import AMOUNT_BITS_MAX, TOTAL_BITS_MAX
 from quorate.consistency.crdt.values import listed, named, natural, whole
-from quorate.consistency.versions.context import inside
+from quorate.consistency.versions.context import GREATEST_SEQ, inside
 from quorate.core.codec import Malformed
 from quorate.core.errors import LimitExceeded, UsageError
 
@@ -50,6 +50,31 @@ class _Counter(Dotted[Entry]):
         delta.dots[actor] = {first: entry}
         delta.context.spans[actor] = (first - 1, seq)
         return delta
+
+    def merge_wire(self, wire: Any) -> bool | None:
+        """The usual delta: one later version of one entry that is here."""
+        try:
+            code, (actor, spans), ((name, above, below, total),) = wire
+            low, length = (0, spans) if type(spans) is int else spans
+        except (TypeError, ValueError):
+            return None
+        for number in (actor, low, length, above, below, total):
+            if type(number) is not int:
+                return None
+        held, own = self.dots.get(actor), self.context.spans.get(actor)
+        if code != self.code or name != 0 or held is None or own is None or len(held) != 1:
+            return None
+        first, high = low + 1 + above, low + length
+        last, mine = high - below, held.get(first)
+        if mine is None or mine[2] or len(own) != 2 or not own[0] <= low <= own[1] < high:
+            return None
+        if above < 0 or below < 0 or not first <= mine[0] < last or high > GREATEST_SEQ:
+            return None
+        if total.bit_length() > TOTAL_BITS_MAX or (total < 0 and not self.signed):
+            return None
+        held[first] = (last, total, 0, 0)
+        self.context.spans[actor] = (own[0], high)
+        return True
 
     def _operate_slowly(self, op: str, args: list[Any], actor: int, seq: int, stamp: int) -> Self:
         delta = super().operate(op, args, actor, seq, stamp)

@@ -84,9 +84,16 @@ class Joiner:
         if kind == 0:
             entry = RegisterEntry(actor, seq, stamp, second, deps)
             self._join_register(shelf, key, [entry], first, group)
-        else:
-            delta = crdts.decode(first)
-            self._join_crdt(shelf, key, CrdtState(delta, stamp), group)
+            return
+        state = shelf.states.get(key)
+        if state is not None and state.kind == kind and isinstance(state, CrdtState):
+            by_hand = state.crdt.merge_wire(first)
+            if by_hand is not None:
+                state.stamp = max(state.stamp, stamp)
+                if by_hand:
+                    self.changed(shelf, key, state, group)
+                return
+        self._join_crdt(shelf, key, CrdtState(crdts.decode(first), stamp), group)
 
     def join_state(self, name: str, key: str, state: KeyState, group: int) -> bool:
         """Join a whole state from an exchange; True if anything changed."""
