@@ -46,12 +46,9 @@ def differs(stage: Stage) -> str | None:
             return f"{host.id} does not know ring {ring.epoch}"
         host.replica.settle()
     for host in stage.hosts.values():
-        if host.running:
-            actor, mine = host.replica.actor, host.replica.durable
-            for peer in hosts:
-                theirs = peer.replica.applied.get(actor, 0)
-                if theirs < mine:
-                    return f"{host.id} has made {actor}:{mine}, {peer.id} has applied {theirs}"
+        for peer in hosts:
+            if host.running and host is not peer and host.replica.unpushed(peer.id):
+                return f"{host.id} has updates that {peer.id} lacks"
     placement = Placement(ring)
     for store in stage.options.stores:
         for one, other in _pairs(hosts):
