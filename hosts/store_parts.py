@@ -28,14 +28,6 @@ STORE = "st"
 REPORT = "report"
 
 
-class HostReplica(StoreReplica):
-    """The replica as a mover wants it."""
-
-    def unpushed(self, host: str) -> int:
-        """How many bytes of own updates `host` was not shown to have."""
-        return self.outgoing.lacking(host)
-
-
 class StoreHost(Protocol):
     """What is needed of the host."""
 
@@ -77,7 +69,7 @@ class StoreParts:
         }
         self.plane = Plane(runtime.group, stores.world())
         try:
-            self.replica = HostReplica(
+            self.replica = StoreReplica(
                 host_id=runtime.host_id,
                 log=self.folder.log,
                 state=self.folder.state,

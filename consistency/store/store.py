@@ -36,6 +36,7 @@ from quorate.consistency.store.writes import Writes
 from quorate.core import codec
 from quorate.core.errors import Siblings, TooManySiblings, UsageError, WrongType
 
+LOCALLY: ReadOptions = {"level": "local"}
 Listener = Callable[[str, str], None]
 
 
@@ -203,7 +204,11 @@ class Store:
 
         Raises `StaleReplica` rather than serve less than the level promises, and `Siblings` where
         several values are in conflict and the store keeps them (see `siblings`)."""
-        if not options and self._parts.agreed and self._core.whole and self._level != "strong":
+        if (
+            (options == LOCALLY or (not options and self._level != "strong"))
+            and self._parts.agreed
+            and self._core.whole
+        ):
             check_key(key)
             if not self._plane.strong.has_any(self.name):
                 state = self._replica.read(self.name, key)

@@ -299,7 +299,9 @@ class Writes:
         past = wanted.past if session is None else session.past
         if not wanted.durable:
             await plane.may_be_volatile()
-        update = make(dict(past.vector) or None, past.stamp, wanted.replicas)
+        own = plane.replica.actor  # what it made before is implied by the sequence
+        deps = {actor: seq for actor, seq in past.vector.items() if actor != own}
+        update = make(deps or None, past.stamp, wanted.replicas)
         replicas = plane.me
         if not wanted.durable:
             await plane.breathe()
