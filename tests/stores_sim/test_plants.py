@@ -12,17 +12,17 @@ from quorate.chaos.stores.__main__ import Run
 from quorate.chaos.stores.plants import PLANTS
 
 KNOWN: dict[str, tuple[int, tuple[str, ...]]] = {
-    "no-read-your-writes": (0, ("sessions:",)),
-    "token-ignored-on-forward": (0, ("sessions:",)),
-    "fresh-by-heartbeat": (0, ("bounded: too-old",)),
+    "no-read-your-writes": (2, ("sessions:",)),
+    "token-ignored-on-forward": (7, ("sessions:",)),
+    "fresh-by-heartbeat": (6, ("bounded: too-old",)),
     "hint-dropped": (0, ("go from its log",)),
     "ack-before-sync": (0, ("its disk ends at",)),
     "push-before-sync": (0, ("pushes",)),
-    "applied-over-a-gap": (0, ("has not seen", "never had it", "lost-update")),
-    "collected-early": (0, ("resurrected", "superseded", "differ", "lost-update")),
+    "applied-over-a-gap": (6, ("has not seen", "never had it", "lost-update")),
+    "collected-early": (1, ("resurrected", "superseded", "differ", "lost-update")),
     "context-dropped": (0, ("differ", "superseded", "has not seen")),
     "range-skipped": (0, ("differ",)),
-    "resolver-not-deterministic": (0, ("diverged", "phantom")),
+    "resolver-not-deterministic": (1, ("diverged", "phantom")),
     "dot-reused": (0, ("names two updates", "phantom", "differ")),
 }
 SEEDS_MAX = 40
