@@ -128,7 +128,10 @@ def _one_key(stage: Stage, record: Record, store: str, key: str, shape: Shape) -
             ]
         reads.append(_read(stage, host, store, key, "final", shown))
         if store == "last":
-            reads.append(_read(stage, host, store, key, "conflicts", _feed(host, store, key)))
+            feed = _feed(host, store, key) + [
+                _written(one) for one in made if _collected(stage, one)
+            ]
+            reads.append(_read(stage, host, store, key, "conflicts", feed))
     history = History([*operations, *at_rest(reads, len(operations))], "s")
     return told("at rest", convergence.check(history))
 
@@ -159,6 +162,12 @@ def _feed(host: StoreHost, store: str, key: str) -> list[Any]:
         if conflict.key == key:
             lost += map(_plain, conflict.losers)
     return lost
+
+
+def _collected(stage: Stage, made: Made) -> bool:
+    """A tombstone that every owner had and that is forgotten meets nobody any more."""
+    actor, seq = made.dot
+    return made.is_delete and stage.watch.collected().get(actor, 0) >= seq
 
 
 def _plain(entry: RegisterEntry) -> Any:

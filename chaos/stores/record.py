@@ -136,6 +136,9 @@ class Record:
         for call in self.calls.all:
             operation = wanted(call)
             if operation is not None:
+                made = None if call.dot is None else self.calls.made.get(call.dot)
+                if made is not None and made.excused:
+                    operation.outcome, operation.end = "unknown", None
                 operation.id = len(found)
                 operation.invoked = places[call.id, False]
                 if operation.outcome != "unknown":
