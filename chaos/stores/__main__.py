@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
-from itertools import count, islice
+from itertools import chain, count, islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -101,10 +101,9 @@ def known_seeds() -> list[int]:
 def _many(options: argparse.Namespace) -> int:
     began = time.monotonic()
     first = [] if options.plant is not None or options.first_seed else known_seeds()
-    rest = count(options.first_seed)
-    if options.soak is None:
-        rest = range(options.first_seed, options.first_seed + options.seeds)
-    seeds = iter((*first, *rest)) if options.soak is None else _then(first, rest)
+    numbers = count(options.first_seed)
+    rest = numbers if options.soak is not None else islice(numbers, options.seeds)
+    seeds = chain(first, (seed for seed in rest if seed not in first))
     reports: list[Report] = []
     for report in run_all(Run(options.seconds, options.plant), seeds, options.jobs):
         reports.append(report)
@@ -113,11 +112,6 @@ def _many(options: argparse.Namespace) -> int:
             break
     _summarise(options, reports, time.monotonic() - began)
     return _exit_code(options, reports)
-
-
-def _then(first: list[int], rest: Iterator[int] | count[int] | range) -> Iterator[int]:
-    yield from first
-    yield from rest
 
 
 def run_all(run: Callable[[int], Report], seeds: Iterator[int], jobs: int) -> Iterator[Report]:

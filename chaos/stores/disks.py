@@ -18,12 +18,14 @@ from quorate.core.storage.memory_engine import MemoryEngine, MemoryWriter
 
 @dataclass(slots=True)
 class StoreDisk:
-    """`upto`: actor -> the furthest of its updates in a log record that ever lay on this disk."""
+    """`upto`: actor -> the furthest of its updates in a log record that lay on this disk."""
 
     model: DiskModel
     log: DiskImage | None = None
     state: DiskImage | None = None
     upto: dict[int, int] = field(default_factory=dict[int, int])
+    ever: dict[int, int] = field(default_factory=dict[int, int])
+    """The same, of this machine's lost disks as well."""
 
     @classmethod
     def fresh(cls, rng: random.Random) -> StoreDisk:
@@ -52,6 +54,7 @@ class StoreDisk:
             return
         for actor, seq in rows:
             self.upto[actor] = max(seq, self.upto.get(actor, 0))
+            self.ever[actor] = max(seq, self.ever.get(actor, 0))
 
     def look(self, engine: MemoryEngine) -> None:
         """At the start of a process: what the crash left."""

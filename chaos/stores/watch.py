@@ -171,10 +171,10 @@ class Watch:
         if len(call.holders) < call.wait_for:
             self.find(f"call {call.id} waited for {call.wait_for} hosts; told {call.holders}")
         for holder in call.holders:
-            if self.hosts[holder].disk.upto.get(actor, 0) < seq:
+            if self.hosts[holder].disk.ever.get(actor, 0) < seq:
                 self.find(
                     f"call {call.id} was told that {holder} holds {actor}:{seq}; its disk ends at "
-                    f"{self.hosts[holder].disk.upto.get(actor, 0)}"
+                    f"{self.hosts[holder].disk.ever.get(actor, 0)}"
                 )
 
     def on_sent(self, host: StoreHost, peer: str, message: dict[str, Any]) -> None:
