@@ -41,7 +41,7 @@ def figures(result: dict[str, Any], path: str) -> str:
         f"Stores, three processes on {machine['cores']} cores (`{path}`, made by",
         f"`{result['command']}`{busy}):",
         "",
-        "| all hosts together, what waits with 1 024 in flight | per s | p50 | p99 | py-lmdb alone |",
+        "| all hosts together, 1 024 in flight (reads: bursts) | per s | p50 | p99 | py-lmdb |",
         "|---|---|---|---|---|",
         *(_row(rows[case], beside.get(case)) for case in SHOWN),
         "",
