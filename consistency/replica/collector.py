@@ -10,7 +10,7 @@ from __future__ import annotations
 from quorate.consistency.replica.joiner import Joiner
 from quorate.consistency.replica.knowledge import Knowledge
 from quorate.consistency.replica.shelf import Shelf, StoreShelf
-from quorate.consistency.replica.states import CrdtState, RegisterState, Vector
+from quorate.consistency.replica.states import RegisterState, Vector
 from quorate.consistency.ring.placement import Ring
 
 PASS_KEYS_MAX = 500
@@ -80,15 +80,7 @@ class Collector:
                 state.entries = alive
                 self._joiner.changed(shelf, key, state, state.lsn)
             return
-        self._collect_inside(shelf, key, state, covered=covered)
-
-    def _collect_inside(
-        self, shelf: StoreShelf, key: str, state: CrdtState, *, covered: bool
-    ) -> None:
-        if state.crdt.collect(self._cut):
-            self._joiner.changed(shelf, key, state, state.lsn)
-        if covered:
-            shelf.not_collectable(key)
+        shelf.not_collectable(key)
 
     def _remember(self, cut: Vector) -> None:
         """Before anything is removed: from here on `cut` is a context of what is not here."""

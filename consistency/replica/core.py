@@ -81,7 +81,9 @@ class ReplicaCore:
             self.shelf, self.feed, on_change=hooks.on_changed, on_conflict=hooks.on_conflict
         )
         self.writer = Writer(self.shelf, self.joiner, self.log, self.hlc, config)
-        self.outgoing = Outgoing(self.log, send, config, wanted=None, now=clock.monotonic)
+        self.outgoing = Outgoing(
+            self.log, send, config, wanted=None, heads=self._own_durable, now=clock.monotonic
+        )
         self.freshness = Freshness(self.knowledge.seen, clock.monotonic)
         self.collector = Collector(host_id, self.shelf, self.joiner, self.knowledge)
         self.flusher = Flusher(
@@ -134,6 +136,8 @@ class ReplicaCore:
         self._timer = self.scheduler.call_later(self.config.know_s, self._on_timer)
         self.incoming.tell()
         self.look_at_refusals()
+        if self.territory.placement is not None:
+            self.outgoing.look_for_gaps()
         self.plan_pump()
         self.collector.run(self.ring)
         self._on_flushed(self.flusher.flushed_group)
@@ -238,6 +242,10 @@ class ReplicaCore:
         self.writer.close_batch()
         self.writer.begin(self.identity.renew(), 0, 0)
         self.knowledge.actors[self.actor] = self.host_id
+
+    def _own_durable(self) -> Vector:
+        applied = self.knowledge.applied
+        return {actor: applied[actor] for actor in self.identity.own if actor in applied}
 
     def _snapshot(self) -> Mark:
         return Mark(self.log.synced, 0, dict(self.knowledge.applied), {}, {})

@@ -59,6 +59,10 @@ class Joiner:
             return self.collected
         return {}
 
+    def holds(self, shelf: StoreShelf, key: str) -> bool:
+        """Whether a key that is not here is nowhere, as far as this host can know."""
+        return self.whole(shelf.point(key) >> 24)
+
     def new_register(self, shelf: StoreShelf, key: str) -> RegisterState:
         """An empty register, not on the shelf yet."""
         return RegisterState([], self._floor(shelf, key))
@@ -89,11 +93,10 @@ class Joiner:
         if state is not None and state.kind == kind and isinstance(state, CrdtState):
             by_hand = state.crdt.merge_wire(first)
             if by_hand is not None:
-                state.stamp = max(state.stamp, stamp)
-                if by_hand:
+                if state.took(stamp, deps) or by_hand:
                     self.changed(shelf, key, state, group)
                 return
-        self._join_crdt(shelf, key, CrdtState(crdts.decode(first), stamp), group)
+        self._join_crdt(shelf, key, CrdtState(crdts.decode(first), stamp, deps), group)
 
     def join_state(self, name: str, key: str, state: KeyState, group: int) -> bool:
         """Join a whole state from an exchange; True if anything changed."""
@@ -213,7 +216,7 @@ class Joiner:
             return True
         if isinstance(state, RegisterState) or state.kind != other.kind:
             return self._two_types(shelf, key, state, other, group)
-        if not (merge_above(state, other, cut) if cut else state.merge(other.crdt, other.stamp)):
+        if not (merge_above(state, other, cut) if cut else state.merge(other)):
             return False
         self.changed(shelf, key, state, group)
         return True
@@ -242,11 +245,11 @@ def merge_above(state: CrdtState, other: CrdtState, cut: Vector) -> bool:
     if any(spans[0] < cut.get(actor, 0) for actor, spans in other.crdt.context.spans.items()):
         for actor, seq in cut.items():
             context.add_interval(actor, 0, seq)
-        changed = state.merge(other.crdt, other.stamp)
+        changed = state.merge(other)
         context.spans = dict(before)
         context.join(other.crdt.context)
         return changed or context.spans != before
-    return state.merge(other.crdt, other.stamp)
+    return state.merge(other)
 
 
 def lost_entries(state: KeyState) -> list[RegisterEntry]:

@@ -65,6 +65,7 @@ class Outgoing:
         config: ReplicaConfig,
         *,
         wanted: Wanted | None,
+        heads: Callable[[], Vector],
         now: Callable[[], float],
     ) -> None:
         self._log = log
@@ -72,6 +73,8 @@ class Outgoing:
         self._config = config
         self.wanted = wanted
         """None: every update goes to everybody."""
+        self._heads = heads
+        """Own actor -> what is on this disk of it."""
         self._now = now
         self.peers: dict[str, Peer] = {}
         self._counts = {"pushes": 0, "pushed_bytes": 0, "rewinds": 0, "gaps": 0}
@@ -130,6 +133,15 @@ class Outgoing:
             if peer.greeted and self._log.own:
                 self._pump(peer, synced_position)
 
+    def look_for_gaps(self) -> None:
+        """Tell peers that lack what is not in the log any more and that no push would show."""
+        kept = {record.actor for record in self._log.own}
+        for actor, head in self._heads().items():
+            for peer in self.peers.values():
+                lacks = peer.greeted and peer.acked.get(actor, 0) < head
+                if lacks and actor not in kept and self._now() >= peer.hold_until:
+                    self._tell_gap(peer, actor)
+
     def _pump(self, peer: Peer, synced_position: int) -> None:
         now = self._now()
         if now < peer.hold_until:
@@ -160,7 +172,7 @@ class Outgoing:
             if record.position > synced_position:
                 break
             if self._has(peer, record.actor, records) < record.prev:
-                self._tell_gap(peer, record)
+                self._tell_gap(peer, record.actor)
                 break
             body = self.body_for(peer.host, record)
             if records and size_bytes + len(body) > self._config.push_bytes_max:
@@ -180,10 +192,10 @@ class Outgoing:
                 return upto
         return peer.acked.get(actor, 0)
 
-    def _tell_gap(self, peer: Peer, record: OwnRecord) -> None:
+    def _tell_gap(self, peer: Peer, actor: int) -> None:
         """What it lacks is not in the log any more: it must compare whole states."""
         now = self._now()
-        if not peer.unacked and self._send(peer.host, message("gap", a=record.actor), False):
+        if not peer.unacked and self._send(peer.host, message("gap", a=actor), False):
             self._counts["gaps"] += 1
             peer.hold_until = now + self._config.clock_retry_s
 

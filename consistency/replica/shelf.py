@@ -26,7 +26,6 @@ KEYS, META, CONFLICTS, MERKLE, DEAD = "keys", "meta", "conflicts", "merkle", "de
 STATE_TABLES = (KEYS, META, CONFLICTS, MERKLE, DEAD)
 STORES_MAX = 65_000
 POINTS_MAX = 400_000
-KINDS_WITH_TOMBSTONES = frozenset(("sequence", "or_map"))
 
 
 class StoreShelf:
@@ -206,7 +205,7 @@ def is_collectable(state: KeyState) -> bool:
     """Whether something in it may be collected one day: a tombstone, or a CRDT's."""
     if isinstance(state, RegisterState):
         return any(entry.value is None for entry in state.entries) or not state.entries
-    return state.is_dead or state.kind in KINDS_WITH_TOMBSTONES
+    return state.is_dead
 
 
 class Shelf:

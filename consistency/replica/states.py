@@ -128,13 +128,15 @@ class RegisterState:
 
 
 class CrdtState:
-    """A CRDT and the highest stamp of an update that it contains."""
+    """A CRDT, the highest stamp of an update that it contains, and what the sessions that made its
+    updates had written and seen."""
 
-    __slots__ = ("crdt", "digest", "lsn", "stamp")
+    __slots__ = ("crdt", "deps", "digest", "lsn", "stamp")
 
-    def __init__(self, crdt: Crdt, stamp: int, lsn: int = 0) -> None:
+    def __init__(self, crdt: Crdt, stamp: int, deps: Vector | None = None, lsn: int = 0) -> None:
         self.crdt = crdt
         self.stamp = stamp
+        self.deps = deps or {}
         self.lsn = lsn
         self.digest: int | None = None
 
@@ -151,15 +153,25 @@ class CrdtState:
         context = self.crdt.context
         return all(context.high(actor) <= cut.get(actor, 0) for actor in context.spans)
 
-    def merge(self, other: Crdt, stamp: int) -> bool:
-        changed = self.crdt.merge(other)
-        if stamp > self.stamp:
+    def merge(self, other: CrdtState) -> bool:
+        """Join another state or delta; True if anything changed."""
+        changed = self.crdt.merge(other.crdt)
+        return self.took(other.stamp, other.deps) or changed
+
+    def took(self, stamp: int, deps: Vector | None) -> bool:
+        """An update with this stamp and these deps is contained; True if that is news."""
+        news = stamp > self.stamp
+        if news:
             self.stamp = stamp
-            changed = True
-        return changed
+        if deps and any(seq > self.deps.get(actor, 0) for actor, seq in deps.items()):
+            self.deps = joined(self.deps, deps)
+            news = True
+        return news
 
     def wire(self) -> list[Any]:
-        return [self.crdt.kind, self.stamp, self.crdt.wire()]
+        """Canonical: equal states give equal bytes."""
+        parts = [self.crdt.kind, self.stamp, self.crdt.wire()]
+        return [*parts, flat(self.deps)] if self.deps else parts
 
     def encode(self) -> tuple[bytes, bytes]:
         """The bytes of `wire`: replicas with the same updates have all of it in common."""
@@ -244,9 +256,9 @@ def entry_of(row: Any) -> RegisterEntry:
 def state_of(wire: Any) -> KeyState:
     """A key's state from its wire form. Raises `Malformed`, `UnknownType`."""
     parts = cast(list[Any], wire) if isinstance(wire, list) else []
-    if len(parts) != 3 or not isinstance(parts[0], str):
-        raise Malformed("a key's state must be [kind, ...] with three parts")
-    if parts[0] == REGISTER:
+    if len(parts) not in (3, 4) or not isinstance(parts[0], str):
+        raise Malformed("a key's state must be [kind, ...] with three or four parts")
+    if parts[0] == REGISTER and len(parts) == 3:
         rows = parts[1]
         if not isinstance(rows, list) or len(cast(list[Any], rows)) > ENTRIES_MAX:
             raise Malformed("a register's entries must be a list")
@@ -260,7 +272,7 @@ def state_of(wire: Any) -> KeyState:
     crdt = decode(parts[2])
     if crdt.kind != parts[0]:
         raise Malformed(f"a state says {parts[0]!r} and holds a {crdt.kind!r}")
-    return CrdtState(crdt, parts[1])
+    return CrdtState(crdt, parts[1], vector_of(parts[3]) if len(parts) == 4 else None)
 
 
 Side = Literal["mine", "theirs"]

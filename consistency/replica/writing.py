@@ -29,6 +29,7 @@ from quorate.core.errors import (
     LimitExceeded,
     Overloaded,
     QuorateError,
+    StaleReplica,
     StorageFull,
     UsageError,
     WrongType,
@@ -118,6 +119,11 @@ class Writer:
         shelf = self._store(store)
         state = shelf.states.get(key) or shelf.load(key)
         if state is None:
+            if shelf.definition.resolver != "lww" and not self._joiner.holds(shelf, key):
+                raise StaleReplica(
+                    f"store {store!r}, key {key!r}: this host does not hold the key, and a blind "
+                    "write would overwrite what it made of it before; nothing was written"
+                )
             state = self._joiner.new_register(shelf, key)
         elif not isinstance(state, RegisterState):
             raise WrongType(f"store {store!r}, key {key!r} is a {state.kind}, not a register")
@@ -163,7 +169,7 @@ class Writer:
         seq = self.head + crdt.dots_needed(op, args)
         delta = crdt.operate(op, args, self.actor, seq, stamp)
         self.head = seq
-        state.stamp = stamp
+        state.took(stamp, deps)
         group = self._log.group
         self._joiner.changed(shelf, key, state, group)
         before = self._earlier(store, key, kind)

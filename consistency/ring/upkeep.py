@@ -3,9 +3,10 @@ whose log something is missing here.
 
 The law of this file: one peer at a time. A complete exchange earns a vector (`replica.advance`)
 only where that is sound: on a stable ring, for what the peer is told as well, or for the peer's own
-updates when all that this host holds was compared. Of a folder that is gone, nobody will ever push
-what some host lacks: its updates are all here once this host was compared with everybody else,
-after everybody had said how far they know them. While keys move nothing is earned.
+updates when all that this host holds was compared with it, and before with everybody it can reach.
+Of a folder that is gone, nobody will ever push what some host lacks: its updates are all here once
+this host was compared with everybody else, after everybody had said how far they know them. While
+keys move nothing is earned.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Upkeep:
         self.asked += 1
         self._gaps.add(peer)
         self._want(peer)
+        for other in sorted(self._site.up):  # owners of what the peer does not own have it
+            self._want(other)
         self.work()
 
     def _want(self, peer: str) -> None:
@@ -132,7 +135,10 @@ class Upkeep:
             return
         applied = meet(dict(report.applied) for report in reports)
         vector: dict[int, int] = {}
-        if everything and len({report.actor for report in reports}) == 1:
+        alone = any(
+            other not in self._compared for other in self._site.up if self._shares(other, placement)
+        )  # what the peer's log let go because this host's lost folder had it, is with the others
+        if everything and not alone and len({report.actor for report in reports}) == 1:
             actor = reports[0].actor
             vector[actor] = applied.get(actor, 0)
         numbers = self._site.numbers_of_replicas()

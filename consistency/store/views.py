@@ -123,6 +123,8 @@ def _crdt_view(state: CrdtState) -> View:
     value = codec.encode_value(crdt.value())
     actor, seq = max(saw.items(), default=(0, 0))
     version = Version(actor, seq, state.stamp)
+    for at, last in state.deps.items():
+        saw[at] = max(last, saw.get(at, 0))
     alive = not crdt.is_empty()
     return View(state.kind, alive, value, version, (value,), "", saw, state.stamp)
 

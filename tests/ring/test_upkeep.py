@@ -65,7 +65,7 @@ def test_a_gap_is_mended_and_earns_the_vector() -> None:
     assert a.replica.everything(STORE) == b.replica.everything(STORE)
     assert a.replica.applied[actor] == b.replica.head
     statistics = a.mover.statistics()["upkeep"]
-    assert isinstance(statistics, dict) and statistics["asked"] == statistics["advanced"] == 1
+    assert isinstance(statistics, dict) and statistics["asked"] == 1 <= statistics["advanced"]
 
 
 def test_a_gap_waits_until_the_peer_is_back() -> None:
@@ -74,12 +74,13 @@ def test_a_gap_waits_until_the_peer_is_back() -> None:
     lose(cluster, "b", 40)
     cluster.cut_off("b")
     cluster.run(1)
+    a, b = cluster.hosts["a"].replica, cluster.hosts["b"].replica
     cluster.hosts["a"].mover.sync_needed("b")
     cluster.run(10)
-    assert not cluster.hosts["a"].replica.advanced
+    assert a.applied.get(b.actor, 0) < b.head
     cluster.network.heal()
     cluster.run(2)
-    assert cluster.hosts["a"].replica.advanced
+    assert a.applied[b.actor] == b.head
 
 
 def test_where_owners_differ_a_gap_earns_the_vector_of_that_peer_alone() -> None:
