@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 
 from quorate.consistency.crdt.values import count_text
-from quorate.consistency.versions.context import CausalContext
+from quorate.consistency.versions.context import GREATEST_SEQ, CausalContext
 from quorate.core.errors import InvariantBroken, UsageError, WrongType
 
 BY_KIND: Final[dict[str, type[Crdt]]] = {}
@@ -113,6 +113,17 @@ class Crdt(ABC):
             names = {actor: at for at, actor in enumerate(sorted(spans))}
         return [self.code, self.context.wire(), self.body(names)]
 
+    def essence(self) -> list[Any]:
+        """[code, body], what is alive told without the context: replicas that show the same and
+        were collected at different times have this in common. Canonical, not for decoding."""
+        context = self.context
+        spans = context.spans
+        context.spans = dict.fromkeys(spans, (0, GREATEST_SEQ))
+        try:
+            return [self.code, self.body({actor: actor for actor in spans}, alive=True)]
+        finally:
+            context.spans = spans
+
     def collect(self, stable: Mapping[int, int]) -> bool:
         """Everything up to `stable` was applied by every replica: forget what only served those who
         had not. Whether anything changed. Here: the gaps of the context below the cut."""
@@ -144,8 +155,9 @@ class Crdt(ABC):
         """Whether the store holds nothing at all, dead or alive."""
 
     @abstractmethod
-    def body(self, names: Mapping[int, int]) -> list[Any]:
-        """The store as plain values; `names` gives every actor of the context its index."""
+    def body(self, names: Mapping[int, int], *, alive: bool = False) -> list[Any]:
+        """The store as plain values; `names` gives every actor of the context its index. `alive`:
+        without what was reset or removed."""
 
     @abstractmethod
     def load(self, body: list[Any], actors: list[int], depth: int) -> None:

@@ -169,7 +169,7 @@ class _Counter(Dotted[Entry]):
 
     # --- wire: [[actor, first, last, total], or with (floor seq, floor) behind, ...] --------------
 
-    def body(self, names: Mapping[int, int]) -> list[Any]:
+    def body(self, names: Mapping[int, int], *, alive: bool = False) -> list[Any]:
         out: list[Any] = []
         dots, spans_of = self.dots, self.context.spans
         for actor in sorted(dots) if len(dots) > 1 else dots:
@@ -177,6 +177,8 @@ class _Counter(Dotted[Entry]):
             low, high = spans[0] + 1, spans[-1]
             for first in sorted(held) if len(held) > 1 else held:
                 last, total, floor_seq, floor = held[first]
+                if alive and last == floor_seq:
+                    continue
                 entry = [names[actor], first - low, high - last, total]
                 if floor_seq:
                     entry += (high - floor_seq, floor)

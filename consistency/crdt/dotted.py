@@ -112,7 +112,7 @@ class Dotted(Crdt, Generic[P]):
         """The inverse. Raises Malformed."""
         raise NotImplementedError
 
-    def body(self, names: Mapping[int, int]) -> list[Any]:
+    def body(self, names: Mapping[int, int], *, alive: bool = False) -> list[Any]:
         """[index of actor, [step, payload, step, payload, ...], ...]: the first step counts down
         from the actor's high in the context, the next from the seq before."""
         out: list[Any] = []

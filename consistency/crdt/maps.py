@@ -167,12 +167,15 @@ class OrMap(Crdt):
 
     # --- wire: [[key, code, body, ...] by key and code]; a fresh delta adds [keys only touched] ---
 
-    def body(self, names: Mapping[int, int]) -> list[Any]:
+    def body(self, names: Mapping[int, int], *, alive: bool = False) -> list[Any]:
         flat: list[Any] = []
         for key in sorted(self.children):
             kinds = self.children[key]
             for code in sorted(kinds):
-                flat += (key, code, kinds[code].body(names))
+                if not (alive and kinds[code].is_empty()):
+                    flat += (key, code, kinds[code].body(names, alive=alive))
+        if alive:
+            return [flat]
         if self.touched is not None and self.fresh:
             return [flat, sorted(self.touched - self.children.keys())]
         return [flat]

@@ -178,7 +178,7 @@ class Sequence(Dotted[Item]):
 
     # --- wire -------------------------------------------------------------------------------------
 
-    def body(self, names: Mapping[int, int]) -> list[Any]:
+    def body(self, names: Mapping[int, int], *, alive: bool = False) -> list[Any]:
         return write_items(self.order, self.cells, self.dots, names)
 
     def load(self, body: list[Any], actors: list[int], depth: int) -> None:

@@ -80,7 +80,8 @@ class Collector:
                 state.entries = alive
                 self._joiner.changed(shelf, key, state, state.lsn)
             return
-        shelf.not_collectable(key)
+        if not state.is_dead:
+            shelf.not_collectable(key)
 
     def _remember(self, cut: Vector) -> None:
         """Before anything is removed: from here on `cut` is a context of what is not here."""

@@ -116,15 +116,15 @@ class StoreShelf:
             if state is None:
                 continue
             row_key = self.row_key(key)
-            body, rest = state.encode()
-            digest = key_digest(row_key[4:], body)
+            essence, body = state.encode()
+            digest = key_digest(row_key[4:], essence)
             if digest != state.digest:
                 bucket = int.from_bytes(row_key[2:4], "big")
                 if state.digest is not None:
                     tree.toggle(bucket, state.digest)
                 tree.toggle(bucket, digest)
                 state.digest = digest
-            disk.put(KEYS, row_key, digest.to_bytes(8, "big") + body + rest)
+            disk.put(KEYS, row_key, digest.to_bytes(8, "big") + body)
             if is_collectable(state) != (key in self.candidates):
                 self._mark(key, row_key)
 

@@ -122,9 +122,10 @@ class RegisterState:
         ]
 
     def encode(self) -> tuple[bytes, bytes]:
-        """The bytes of `wire`, in two parts: what replicas with the same updates have in common
-        (the entries), and the context, which may differ by what was collected when."""
-        return _HEAD + codec.dumps(self._rows()), codec.dumps(flat(self.context))
+        """What replicas with the same updates have in common (the entries; contexts may differ by
+        what was collected when), and the bytes of `wire`."""
+        rows = codec.dumps(self._rows())
+        return rows, b"".join((_HEAD, rows, codec.dumps(flat(self.context))))
 
 
 class CrdtState:
@@ -174,8 +175,9 @@ class CrdtState:
         return [*parts, flat(self.deps)] if self.deps else parts
 
     def encode(self) -> tuple[bytes, bytes]:
-        """The bytes of `wire`: replicas with the same updates have all of it in common."""
-        return codec.dumps(self.wire()), b""
+        """What replicas with the same updates have in common (what is alive), and the bytes of
+        `wire`."""
+        return codec.dumps(self.crdt.essence()), codec.dumps(self.wire())
 
 
 KeyState = RegisterState | CrdtState
