@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from quorate.chaos.sim.events import EventQueue, Life
 from quorate.chaos.sim.transcript import Transcript
+from quorate.chaos.stores.settings import MEMBERS
 from quorate.consistency.strong import NAMESPACE_PREFIX
 from quorate.core import codec
 from quorate.core.machine import commands, ops, results
@@ -247,6 +248,8 @@ class Oracle:
             name = f"{namespace.removeprefix(NAMESPACE_PREFIX)}/{key}"
             value = None if data is None else codec.decode_value(data)
             self.writes.setdefault(name, []).append(StrongWritten(result[1], result[2], value))
+        if command.key == MEMBERS and held:
+            self._voters = tuple(command.value)
         self._transcript.trace("strong", index, command.key, "held" if held else "failed")
         for host in self._views:
             self._spread(host)

@@ -82,7 +82,13 @@ class ReplicaCore:
         )
         self.writer = Writer(self.shelf, self.joiner, self.log, self.hlc, config)
         self.outgoing = Outgoing(
-            self.log, send, config, wanted=None, heads=self._own_durable, now=clock.monotonic
+            self.log,
+            send,
+            config,
+            wanted=None,
+            heads=self._own_durable,
+            now_ms=self.hlc.now_ms,
+            now=clock.monotonic,
         )
         self.freshness = Freshness(self.knowledge.seen, clock.monotonic)
         self.collector = Collector(host_id, self.shelf, self.joiner, self.knowledge)

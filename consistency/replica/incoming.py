@@ -56,7 +56,7 @@ class Incoming:
             "know": self._on_know,
             "ack": self._on_ack,
             "need": self._on_need,
-            "gap": lambda peer, _: replica.hooks.on_gap(peer),
+            "gap": self._on_gap,
             "ahead": self._on_ahead,
             "who": lambda peer, _: self.greet(peer),
             "probe": self._on_probe,
@@ -181,6 +181,7 @@ class Incoming:
 
     def _on_push(self, peer: str, parts: dict[str, Any]) -> None:
         again = bool(parts.get("again"))
+        self._look_at_clock(peer, parts["w"])
         for body in cast(list[bytes], parts["b"]):
             batch = batches.decode_record(body)
             if not isinstance(batch, batches.Batch):
@@ -292,6 +293,17 @@ class Incoming:
             known.acked[actor] = parts["s"]
             outgoing.rewind(known)
             self._replica.plan_pump()
+
+    def _on_gap(self, peer: str, parts: dict[str, Any]) -> None:
+        """What the peer thinks of this host may be old news: say what is here first."""
+        replica, actor = self._replica, parts["a"]
+        applied = replica.applied.get(actor, 0)
+        if type(parts["h"]) is not int:
+            raise Malformed("a gap must say how far the updates go")
+        if applied:
+            replica.send(peer, message("ack", v={actor: applied}), False)
+        if applied < parts["h"]:
+            replica.hooks.on_gap(peer)
 
     def _on_ahead(self, peer: str, parts: dict[str, Any]) -> None:
         replica = self._replica

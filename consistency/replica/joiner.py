@@ -59,6 +59,10 @@ class Joiner:
             return self.collected
         return {}
 
+    def cut_of(self, store: str, key: str) -> Vector:
+        """What was collected here, as far as it concerns a key."""
+        return self._floor(self._shelf.store(store), key)
+
     def holds(self, shelf: StoreShelf, key: str) -> bool:
         """Whether a key that is not here is nowhere, as far as this host can know."""
         return self.whole(shelf.point(key) >> 24)

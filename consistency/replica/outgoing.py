@@ -66,6 +66,7 @@ class Outgoing:
         *,
         wanted: Wanted | None,
         heads: Callable[[], Vector],
+        now_ms: Callable[[], int],
         now: Callable[[], float],
     ) -> None:
         self._log = log
@@ -73,6 +74,7 @@ class Outgoing:
         self._config = config
         self.wanted = wanted
         """None: every update goes to everybody."""
+        self._now_ms = now_ms
         self._heads = heads
         """Own actor -> what is on this disk of it."""
         self._now = now
@@ -152,7 +154,7 @@ class Outgoing:
             if peer.unacked_bytes >= self._config.push_window_bytes:
                 return
             records, bodies = self._next(peer, synced_position)
-            if not records or not self._send(peer.host, message("push", b=bodies), True):
+            if not records or not self._send(peer.host, self._push(bodies), True):
                 return
             if not peer.unacked:
                 peer.last_news = now
@@ -162,6 +164,11 @@ class Outgoing:
                 self._counts["pushed_bytes"] += len(body)
             peer.sent = records[-1].position
             self._counts["pushes"] += 1
+
+    def _push(self, bodies: list[bytes], **parts: Any) -> dict[str, Any]:
+        """A push says this host's time, so that a wrong clock is noticed before a stamp is
+        refused."""
+        return message("push", b=bodies, w=self._now_ms(), **parts)
 
     def _next(self, peer: Peer, synced_position: int) -> tuple[list[OwnRecord], list[bytes]]:
         """The records of the next push, and their bodies."""
@@ -194,8 +201,8 @@ class Outgoing:
 
     def _tell_gap(self, peer: Peer, actor: int) -> None:
         """What it lacks is not in the log any more: it must compare whole states."""
-        now = self._now()
-        if not peer.unacked and self._send(peer.host, message("gap", a=actor), False):
+        now, head = self._now(), self._heads().get(actor, 0)
+        if not peer.unacked and self._send(peer.host, message("gap", a=actor, h=head), False):
             self._counts["gaps"] += 1
             peer.hold_until = now + self._config.clock_retry_s
 
@@ -254,7 +261,7 @@ class Outgoing:
             bodies.append(self.body_for(peer.host, record))
             size_bytes += len(bodies[-1])
             position = record.position + 1
-        if bodies and not self._send(peer.host, message("push", b=bodies, again=True), True):
+        if bodies and not self._send(peer.host, self._push(bodies, again=True), True):
             return True
         if bodies:
             peer.rescan = (epoch, position, last)

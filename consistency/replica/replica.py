@@ -122,6 +122,10 @@ class StoreReplica(ReplicaCore):
             return None
         return shelf.states.get(key) or shelf.load(key)
 
+    def collected_cut(self, store: str, key: str) -> Vector:
+        """Everything of the key up to here that is not here is dead: seen, and collected."""
+        return self.joiner.cut_of(store, key)
+
     def keys(self, store: str, partition: int | None = None) -> Iterator[str]:
         """Every key here, tombstones included."""
         return self.shelf.store(store).keys(partition)

@@ -6,11 +6,11 @@ The law of this file: look-ups only, at once; nothing here waits or asks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from quorate.consistency.replica.definitions import KEY_BYTES_MAX, StoreDef
 from quorate.consistency.replica.definitions import check_key as check_replica_key
-from quorate.consistency.replica.states import CrdtState, RegisterState
+from quorate.consistency.replica.states import CrdtState, RegisterState, joined
 from quorate.consistency.store.levels import OnPartition, UpdateLevel
 from quorate.consistency.store.merging import Merger
 from quorate.consistency.store.plane import Plane
@@ -156,13 +156,17 @@ class Core:
 
     def versions_seen(self, key: str) -> dict[int, int]:
         """The updates of the key that this host has seen: actor -> sequence."""
-        state = self.plane.replica.read(self.name, check_key(key))
-        if state is None:
-            return {}
+        replica = self.plane.replica
+        state = replica.read(self.name, check_key(key))
+        seen = dict(replica.collected_cut(self.name, key))
         if isinstance(state, RegisterState):
-            return dict(state.context)
-        context: Any = state.crdt.context
-        return {actor: context.high(actor) for actor in context.actors()}
+            found = state.context
+        elif state is None:
+            found = {}
+        else:
+            context = state.crdt.context
+            found = {actor: context.high(actor) for actor in context.actors()}
+        return joined(seen, found)
 
     def statistics(self) -> Mapping[str, object]:
         return {} if self.merger is None else self.merger.statistics()

@@ -101,7 +101,7 @@ class HybridClock:
         if at >= self._look_at:
             self._look(at)
         ahead_ms = (stamp >> COUNTER_BITS) - int(at * 1000.0 + self._offset_ms)
-        if ahead_ms > self._drift_max_ms and not self._explained(stamp >> COUNTER_BITS):
+        if ahead_ms > self._drift_max_ms:
             self._refused += 1
             raise ClockAhead(
                 f"a stamp is {ahead_ms} ms ahead of this host's clock, {self._drift_max_ms} ms is "
@@ -112,12 +112,6 @@ class HybridClock:
     def now_ms(self) -> int:
         """The time this host goes by, in milliseconds since the Unix epoch."""
         return int(self._monotonic() * 1000.0 + self._offset_ms)
-
-    def _explained(self, stamp_ms: int) -> bool:
-        """Whether the wall clock is ahead of our time and close to the stamp or past it: then our
-        time was behind and the wall's is taken."""
-        wall_ms = int(self._clock.wall() * 1000.0)
-        return stamp_ms - wall_ms <= self._drift_max_ms and self.agree(max(wall_ms, stamp_ms))
 
     def agree(self, other_ms: int) -> bool:
         """Another host's time, when it is far from ours: if our own wall clock agrees with it, ours

@@ -68,8 +68,9 @@ def test_fewer_hosts_can_be_asked_for() -> None:
     [
         message("nonsense"),
         message("push"),
-        message("push", b=[b"\xff"]),
-        message("push", b=[encode_batch(Batch(7, 5, 3, 0, []))]),
+        message("push", b=[b"\xff"], w=0),
+        message("push", b=[], w="now"),
+        message("push", b=[encode_batch(Batch(7, 5, 3, 0, []))], w=0),
         message("hello", h={1: -1}, v={}, r=False),
         message("hello", h={"x": 1}, v={}, r=False),
         message("know", e="1", v={}, h={}),
@@ -94,7 +95,7 @@ def test_updates_of_an_unknown_actor_are_refused() -> None:
     town.pass_time(0.2)
     update = ["s", "k", 0, 1, 5, {99: 1}, b"\x01", None, None]
     body = encode_batch(Batch(99, 0, 1, 5, [update]))
-    town["a"].replica.on_message("b", message("push", b=[body]))
+    town["a"].replica.on_message("b", message("push", b=[body], w=0))
     assert town["a"].get("k") is None
     assert any("99" in text for text in town["a"].notes.problems)
     stranger = town["c"].replica.actor
