@@ -53,6 +53,7 @@ class SimGroup:
             clock=life,
             deadlines=self.deadlines,
             make_future=make_future,
+            run_id=rng.getrandbits(62),
         )
         self.reads = self
 

@@ -175,9 +175,11 @@ class CrdtState:
         return [*parts, flat(self.deps)] if self.deps else parts
 
     def encode(self) -> tuple[bytes, bytes]:
-        """What replicas with the same updates have in common (what is alive), and the bytes of
-        `wire`."""
-        return codec.dumps(self.crdt.essence()), codec.dumps(self.wire())
+        """What replicas with the same updates have in common (what is alive, and how far each
+        actor's updates were seen), and the bytes of `wire`."""
+        context = self.crdt.context
+        highs = flat({actor: context.high(actor) for actor in context.spans})
+        return codec.dumps([self.crdt.essence(), highs]), codec.dumps(self.wire())
 
 
 KeyState = RegisterState | CrdtState

@@ -104,6 +104,7 @@ class Group:
             clock=clock,
             deadlines=self.deadlines,
             make_future=make_future,
+            run_id=rng.getrandbits(ID_BITS),
         )
 
     def new_id(self) -> int:

@@ -1,11 +1,11 @@
 """Questions between hosts that are not Raft: ask a peer, get one answer or an error, never wait
 past the deadline.
 
-The law of this file: a request is answered at most once and never outlives its deadline on either
-side; what is pending is bounded on both sides; a peer that goes away ends what was asked of it at
-once, with an unknown outcome, because it may have been done. Messages are `{'type': 'req', 'id',
-'method', 'args', 'deadline_ms'}` and `{'type': 'res', 'id', 'ok' | 'error'}`. A malformed message
-is dropped and counted: no peer can make this host raise."""
+The law of this file: a request is carried out and answered at most once and never outlives its
+deadline on either side; what is pending is bounded on both sides; a peer that goes away ends what
+was asked of it at once, with an unknown outcome, because it may have been done. Messages are
+`{'type': 'req', 'id', 'run', 'method', 'args', 'deadline_ms'}` and `{'type': 'res', 'id', 'ok' |
+'error'}`. A malformed message is dropped and counted: no peer can make this host raise."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from quorate.core.group.deadlines import Deadlines
 PENDING_REQUESTS_MAX = 4096
 ANSWERING_REQUESTS_MAX = 256
 DEADLINE_MS_MAX = 60_000
+RUNS_REMEMBERED_MAX = 8
+"""Lives of a peer's process whose late questions are still recognised."""
 ERROR_TEXT_CHARS_MAX = 500
 
 Reply = Callable[[object], None]
@@ -101,7 +103,9 @@ class Requests:
         clock: Clock,
         deadlines: Deadlines,
         make_future: Callable[[], asyncio.Future[Any]],
+        run_id: int = 0,
     ) -> None:
+        """`run_id`: another number in every life of this host's process."""
         self._host_id = host_id
         self._send = send
         self._clock = clock
@@ -110,9 +114,14 @@ class Requests:
         self._handlers: dict[str, Handler] = {}
         self._asked: dict[int, _Asked] = {}
         self._answering: dict[str, int] = {}
+        self._run_id = run_id
+        self._heard: dict[str, dict[int, int]] = {}
+        """Peer -> its runs, the present one last -> the highest question heard."""
         self._next_id = 1
         self._stopped = False
-        self._counts = dict.fromkeys(("asked", "answered", "handled", "malformed", "refused"), 0)
+        self._counts = dict.fromkeys(
+            ("asked", "answered", "handled", "malformed", "refused", "repeated"), 0
+        )
 
     def handle(self, method: str, handler: Handler) -> None:
         """Answer `method` with `handler`."""
@@ -137,6 +146,7 @@ class Requests:
         message = {
             "type": "req",
             "id": asked.id,
+            "run": self._run_id,
             "method": method,
             "args": args,
             "deadline_ms": deadline_ms,
@@ -174,6 +184,9 @@ class Requests:
         ):
             self._counts["malformed"] += 1
             return
+        if not self._is_news(peer, message.get("run", 0), id_):
+            self._counts["repeated"] += 1
+            return
         arguments = cast(list[Any], args)
         seconds = min(max(deadline_ms, 0), DEADLINE_MS_MAX) / 1000
         waiting = self._answering.get(peer, 0)
@@ -195,6 +208,22 @@ class Requests:
             except (TypeError, ValueError, IndexError, KeyError) as error:
                 self._counts["malformed"] += 1
                 reply(UsageError(f"{method}: malformed arguments ({type(error).__name__})"))
+
+    def _is_news(self, peer: str, run: Any, id_: int) -> bool:
+        """Questions of one run come in order: what does not is a late copy of one that was done,
+        or that nobody waits for (S2)."""
+        if peer == self._host_id:
+            return True
+        runs = self._heard.setdefault(peer, {})
+        if type(run) is not int:
+            return False
+        if run in runs:
+            if run != next(reversed(runs)) or id_ <= runs[run]:
+                return False
+        elif len(runs) >= RUNS_REMEMBERED_MAX:
+            del runs[next(iter(runs))]
+        runs[run] = id_
+        return True
 
     def answered(self, peer: str) -> None:
         """One question of `peer` less waits for its answer here."""

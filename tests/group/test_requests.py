@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from quorate.chaos.sim.events import EventQueue, Life
 from quorate.core.errors import (
     NotCommitted,
     OutcomeUnknown,
@@ -164,3 +165,28 @@ def test_questions_of_one_peer_are_bounded_and_stopping_ends_them(
             await pair.a.ask("b", "never", [], 1)
 
     run_virtual(story())
+
+
+def test_a_late_copy_of_a_question_is_not_carried_out_again() -> None:
+    """A connection that broke may give up what it held long after the new one carried on (S2)."""
+    done: list[list[object]] = []
+    queue = EventQueue()
+    life = Life(queue, clock_rate=1.0, clock_offset_s=0.0)
+    requests = Requests(
+        host_id="a",
+        send=lambda peer, message: True,
+        clock=life,
+        deadlines=Deadlines(life, life),
+        make_future=lambda: None,  # pyright: ignore[reportArgumentType]
+    )
+    requests.handle("add", lambda peer, args, reply: done.append(args))
+
+    def ask(run: int, id_: int, peer: str = "b") -> None:
+        message = {"type": "req", "id": id_, "run": run, "method": "add", "args": [run, id_]}
+        requests.on_message(peer, {**message, "deadline_ms": 100})
+
+    for run, id_ in ((1, 1), (1, 2), (1, 1), (1, 2), (2, 1), (1, 3), (2, 2), (2, 2)):
+        ask(run, id_)
+    ask(1, 1, "c")
+    assert done == [[1, 1], [1, 2], [2, 1], [2, 2], [1, 1]]
+    assert requests.statistics()["repeated_total"] == 4
