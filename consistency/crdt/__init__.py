@@ -12,6 +12,7 @@ from quorate.consistency.crdt import counters, maps, registers, sequences, sets
 from quorate.consistency.crdt.base import BY_CODE, BY_KIND, Crdt, UnknownType
 from quorate.consistency.crdt.values import listed
 from quorate.consistency.versions.context import CausalContext
+from quorate.core.codec import Malformed
 
 __all__ = ["KINDS", "Crdt", "UnknownType", "decode", "new"]
 
@@ -32,10 +33,16 @@ def decode(wire: Any) -> Crdt:
 
     Raises Malformed, or UnknownType if it is of a kind that is not known here.
     """
-    code, context, body = listed(wire, "a CRDT", 3)
+    parts = listed(wire, "a CRDT")
+    if not parts:
+        raise Malformed("a CRDT must not be an empty list")
+    code = parts[0]
     kind = BY_CODE.get(code) if type(code) is int else None
     if kind is None:
         raise UnknownType(f"no CRDT has the code {code!r:.60}")
+    if len(parts) != 3:
+        parts = kind.from_brief(parts)
+    _, context, body = parts
     found = kind(CausalContext.from_wire(context))
     found.load(listed(body, "the body of a CRDT"), list(found.context.spans), 1)
     return found

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final, Self
 
 from quorate.consistency.crdt.values import count_text
 from quorate.consistency.versions.context import GREATEST_SEQ, CausalContext
+from quorate.core.codec import Malformed
 from quorate.core.errors import InvariantBroken, UsageError, WrongType
 
 BY_KIND: Final[dict[str, type[Crdt]]] = {}
@@ -98,6 +99,16 @@ class Crdt(ABC):
             raise WrongType(f"a {other.kind} cannot be merged into a {self.kind}")
         changed = self.join_store(other)
         return self.context.join(other.context) or changed
+
+    def brief(self) -> list[Any]:
+        """`wire()`, or a shorter form of it that `decode` and `merge_wire` take as well: for deltas
+        on their way, where a list in a list costs more than the numbers in it."""
+        return self.wire()
+
+    @classmethod
+    def from_brief(cls, brief: list[Any]) -> list[Any]:
+        """The wire form of a brief one. Raises Malformed."""
+        raise Malformed(f"a {cls.kind} must come as [code, context, body]")
 
     def merge_wire(self, wire: Any) -> bool | None:
         """Join what `wire()` gave where that can be done by hand, for speed: whether anything

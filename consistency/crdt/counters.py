@@ -23,6 +23,7 @@ from quorate.consistency.versions.context import GREATEST_SEQ, inside
 from quorate.core.codec import Malformed
 from quorate.core.errors import LimitExceeded, UsageError
 
+BRIEF_PARTS = 7
 Entry = tuple[int, int, int, int]
 """(seq of the last version, total, seq that was reset or 0, total then)"""
 
@@ -51,18 +52,43 @@ class _Counter(Dotted[Entry]):
         delta.context.spans[actor] = (first - 1, seq)
         return delta
 
+    def brief(self) -> list[Any]:
+        """[code, actor, low, length, above, below, total]: one version of one entry, without a list
+        in the list."""
+        if len(self.dots) == len(self.context.spans) == 1:
+            ((actor, held),) = self.dots.items()
+            spans = self.context.spans.get(actor, ())
+            if len(held) == 1 and len(spans) == 2:
+                ((first, (last, total, floor_seq, _)),) = held.items()
+                if not floor_seq:
+                    low, high = spans
+                    return [self.code, actor, low, high - low, first - low - 1, high - last, total]
+        return self.wire()
+
+    @classmethod
+    def from_brief(cls, brief: list[Any]) -> list[Any]:
+        if len(brief) != BRIEF_PARTS:
+            return super().from_brief(brief)
+        code, actor, low, length, above, below, total = brief
+        return [code, [actor, [low, length] if low else length], [[0, above, below, total]]]
+
     def merge_wire(self, wire: Any) -> bool | None:
         """The usual delta: one later version of one entry that is here."""
         try:
-            code, (actor, spans), ((name, above, below, total),) = wire
-            low, length = (0, spans) if type(spans) is int else spans
+            if len(wire) == BRIEF_PARTS:
+                code, actor, low, length, above, below, total = wire
+            else:
+                code, (actor, spans), ((name, above, below, total),) = wire
+                low, length = (0, spans) if type(spans) is int else spans
+                if name != 0:
+                    return None
         except (TypeError, ValueError):
             return None
         for number in (actor, low, length, above, below, total):
             if type(number) is not int:
                 return None
         held, own = self.dots.get(actor), self.context.spans.get(actor)
-        if code != self.code or name != 0 or held is None or own is None or len(held) != 1:
+        if code != self.code or held is None or own is None or len(held) != 1:
             return None
         first, high = low + 1 + above, low + length
         last, mine = high - below, held.get(first)

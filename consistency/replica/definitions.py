@@ -78,6 +78,8 @@ class ReplicaConfig:
     """How long an update stays in memory and log only, at most, while nothing is wrong."""
     flush_keys: int = 50_000
     flush_slice_keys: int = 100
+    busy_keys: int = 2_000
+    """With so many changed keys not on disk, periodic exchanges wait: each would digest them."""
     cache_keys_max: int = 200_000
     """Clean key states kept in memory."""
     batch_updates_max: int = 4_000
@@ -88,7 +90,7 @@ class ReplicaConfig:
     gather_s: float = 0.004
     unsynced_bytes_max: int = 64 << 20
     """Own updates that wait for the disk; more is refused with `Overloaded`."""
-    push_bytes_max: int = 256 << 10
+    push_bytes_max: int = 128 << 10
     """Bodies in one push message (one body may be larger)."""
     push_window_bytes: int = 4 << 20
     """Pushed to one peer and not acknowledged."""

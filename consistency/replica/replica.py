@@ -205,6 +205,11 @@ class StoreReplica(ReplicaCore):
         """Rings older than this one must not be believed: something was dropped under it."""
         return self.territory.dropped_epoch
 
+    @property
+    def busy(self) -> bool:
+        """So much changes that looking for differences should wait, if it can."""
+        return self.shelf.dirty_keys >= self.config.busy_keys
+
     def buried(self) -> Vector:
         """Actors of folders that are gone, with the highest sequence that anybody has; only those
         of which this host has less. Empty while some host did not tell what it has."""

@@ -85,6 +85,8 @@ class StoreShelf:
         """The newest state of a key, or None. Raises `CorruptStorage`."""
         state = self.states.get(key)
         if state is None:
+            if not self.tree.bucket(bucket_of(self.point(key))):
+                return None  # no key of its bucket is on disk: a new key costs no look-up
             value = self.disk.get(KEYS, self.row_key(key))
             if value is None:
                 return None

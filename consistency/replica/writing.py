@@ -232,7 +232,7 @@ class Writer:
             if row[batches.STAMP] > stamp_max:
                 stamp_max = row[batches.STAMP]
             if row[batches.KIND] != 0:
-                row[batches.FIRST] = row[batches.FIRST].wire()
+                row[batches.FIRST] = row[batches.FIRST].brief()
         batch = batches.Batch(self.actor, self.logged, self.head, stamp_max, rows)
         self._sizes.append((self._log.group, self._batch_bytes))
         self._batch_bytes = 0

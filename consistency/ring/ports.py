@@ -20,6 +20,11 @@ class Movable(Data, Protocol):
         """Rings older than this one must not be believed: something was dropped under it."""
         ...
 
+    @property
+    def busy(self) -> bool:
+        """So much changes that a periodic exchange should wait, if it can."""
+        ...
+
     def buried(self) -> Mapping[int, int]:
         """Actors of folders that are gone, with the highest sequence that anybody has; only those
         of which this host has less."""

@@ -15,10 +15,11 @@ from collections import deque
 from collections.abc import Mapping
 
 from quorate.consistency.merkle.session import Report
-from quorate.consistency.ring.placement import PARTITIONS, Placement
+from quorate.consistency.ring.placement import Placement
 from quorate.consistency.ring.site import Site, meet
 
-ALL = frozenset(range(PARTITIONS))
+PUT_OFF_MAX = 6
+"""Periodic exchanges in a row that a busy host leaves out."""
 
 
 class Upkeep:
@@ -31,6 +32,7 @@ class Upkeep:
         self._gaps: set[str] = set()
         self._retry_at: dict[str, float] = {}
         self._running = ""
+        self._put_off = 0
         self._earned: dict[tuple[int, int], dict[int, int]] = {}
         """(replicas, partition) held here -> what a peer that is told of it had applied."""
         self._compared: dict[str, float] = {}
@@ -89,6 +91,10 @@ class Upkeep:
                 return
         if now >= self._due_at:
             self._plan()
+            if site.data.busy and self._put_off < PUT_OFF_MAX:
+                self._put_off += 1
+                return
+            self._put_off = 0
             peers = sorted(peer for peer in site.up if self._shares(peer, site.placement))
             if peers:
                 self.periodic += 1

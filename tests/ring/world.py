@@ -46,6 +46,7 @@ class LoggingReplica(SmallReplica):
         return self.placement.destinations(partition, self.cluster.replicas)
 
     dropped_epoch = 0
+    busy = False
 
     def buried(self) -> dict[int, int]:
         return {}
