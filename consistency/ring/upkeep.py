@@ -18,7 +18,7 @@ from quorate.consistency.merkle.session import Report
 from quorate.consistency.ring.placement import Placement
 from quorate.consistency.ring.site import Site, meet
 
-PUT_OFF_MAX = 6
+PUT_OFF_EXCHANGES_MAX = 6
 """Periodic exchanges in a row that a busy host leaves out."""
 
 
@@ -91,7 +91,7 @@ class Upkeep:
                 return
         if now >= self._due_at:
             self._plan()
-            if site.data.busy and self._put_off < PUT_OFF_MAX:
+            if site.data.busy and self._put_off < PUT_OFF_EXCHANGES_MAX:
                 self._put_off += 1
                 return
             self._put_off = 0

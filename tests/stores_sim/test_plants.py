@@ -12,9 +12,9 @@ from quorate.chaos.stores.__main__ import Run
 from quorate.chaos.stores.plants import PLANTS
 
 KNOWN: dict[str, tuple[int, tuple[str, ...]]] = {
-    "no-read-your-writes": (2, ("sessions:",)),
-    "token-ignored-on-forward": (7, ("sessions:",)),
-    "fresh-by-heartbeat": (6, ("bounded: too-old",)),
+    "no-read-your-writes": (36, ("sessions:",)),
+    "token-ignored-on-forward": (1, ("sessions:",)),
+    "fresh-by-heartbeat": (3, ("bounded: too-old",)),
     "hint-dropped": (0, ("go from its log",)),
     "ack-before-sync": (0, ("its disk ends at",)),
     "push-before-sync": (0, ("pushes",)),
