@@ -118,9 +118,7 @@ SHELLS: dict[str, str] = {
             *("lmdb_engine", "lmdb_errors", "lmdb_open", "lmdb_reader", "lmdb_writer"),
         )
     },
-    **{
-        f"consistency/events/{name}.py": _CALLERS for name in ("news", "own", "strong")
-    },
+    **{f"consistency/events/{name}.py": _CALLERS for name in ("news", "own", "strong")},
     **{
         f"consistency/layers/{name}.py": _CALLERS
         for name in ("cached", "caches", "flights", "follower")
