@@ -58,7 +58,7 @@ def check_key(key: object) -> str:
     """A key: text of 1 to 448 bytes. Raises `UsageError`."""
     if not isinstance(key, str) or not key:
         raise UsageError(f"a key must be a text that is not empty, not {key!r}")
-    if len(key) * 4 > KEY_BYTES_MAX:
+    if len(key) * 4 > KEY_BYTES_MAX or not key.isascii():
         try:
             size_bytes = len(key.encode())
         except UnicodeEncodeError as error:
@@ -74,7 +74,7 @@ def check_key(key: object) -> str:
 class ReplicaConfig:
     """Limits and intervals of one replica."""
 
-    flush_s: float = 2.0
+    flush_s: float = 4.0
     """How long an update stays in memory and log only, at most, while nothing is wrong."""
     flush_keys: int = 50_000
     flush_slice_keys: int = 100
@@ -87,7 +87,7 @@ class ReplicaConfig:
     gather_bytes_min: int = 8 << 10
     """After a group of at least so many bytes, the next one begins no sooner than `gather_s` after
     it: a busy host syncs less often, a quiet one at once."""
-    gather_s: float = 0.004
+    gather_s: float = 0.008
     unsynced_bytes_max: int = 64 << 20
     """Own updates that wait for the disk; more is refused with `Overloaded`."""
     push_bytes_max: int = 128 << 10
