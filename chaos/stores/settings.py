@@ -22,7 +22,7 @@ DEAD_AFTER_S = 5.0
 
 
 def replica_config(options: Options) -> ReplicaConfig:
-    return ReplicaConfig(flush_keys=options.flush_records)
+    return ReplicaConfig(flush_keys=options.flush_records, flush_s=2.0, gather_s=0.004)
 
 
 def union(values: list[Any]) -> Any:

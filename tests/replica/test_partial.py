@@ -34,7 +34,7 @@ def test_an_update_goes_to_the_owners_only() -> None:
     actor = town["a"].replica.actor
     for host in HOSTS:  # positions go on even where no update was meant for the host
         assert town[host].replica.applied[actor] == 60
-    town.pass_time(3.0)
+    town.pass_time(6.0)
     assert town["a"].replica.log.statistics()["retained_records"] == 0
 
 

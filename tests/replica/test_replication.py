@@ -39,7 +39,7 @@ def test_the_log_keeps_what_an_absent_owner_lacks() -> None:
     assert town["c"].get("k0") == 0
     assert town["c"].get("k49") == 49
     assert len(town.digests()) == 1
-    town.pass_time(3.0)
+    town.pass_time(6.0)
     assert town["a"].replica.log.statistics()["retained_records"] == 0
 
 
