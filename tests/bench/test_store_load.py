@@ -111,9 +111,9 @@ def test_what_cannot_begin_is_counted_as_missed() -> None:
             begun += 1
             await release.wait()
 
-        asyncio.get_running_loop().call_later(1.5, release.set)
-        per_s = IN_FLIGHT_MAX_OPS * 40
-        done = await paced(operation, per_s=per_s, warmup_s=0.0, seconds=0.05)
+        asyncio.get_running_loop().call_later(4.0, release.set)
+        per_s = IN_FLIGHT_MAX_OPS * 4
+        done = await paced(operation, per_s=per_s, warmup_s=0.0, seconds=2.0)
         assert begun == IN_FLIGHT_MAX_OPS
         assert done.missed > 0
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from quorate import UsageError
+from quorate.consistency.replica.states import CrdtState
 from quorate.consistency.store.handles import Handle
 from tests.store.conftest import World, until
 
@@ -66,8 +67,13 @@ def test_sets_and_registers(world: World) -> None:
         await a.lww_register("title").set({"text": "first"})
         await shown(world, name, a.lww_register("title"), {"text": "first"})
         await asyncio.gather(a.mv_register("who").set("a"), b.mv_register("who").set("b"))
-        both = {host.stores.replica.actor for host in world.hosts[:2]}
-        await until(world.hosts[2], lambda: both <= c.versions_seen("who").keys())
+        third = world.hosts[2]
+
+        def has_both() -> bool:
+            state = third.stores.replica.read(name, "who")
+            return isinstance(state, CrdtState) and len(state.crdt.value()) == 2
+
+        await until(third, has_both)
         assert sorted(await c.mv_register("who").value()) == ["a", "b"]
         await c.mv_register("who").set("c")
         await shown(world, name, a.mv_register("who"), ["c"])
