@@ -263,13 +263,3 @@ def lost_entries(state: KeyState) -> list[RegisterEntry]:
 
     value = codec.dumps([state.kind, state.crdt.wire()])
     return [RegisterEntry(1, 1, state.stamp, value)]
-
-
-def deps_of(entries: list[RegisterEntry]) -> Vector:
-    """What the writers of these entries had seen."""
-    deps: Vector = {}
-    for entry in entries:
-        for actor, seq in (entry.deps or {}).items():
-            if seq > deps.get(actor, 0):
-                deps[actor] = seq
-    return deps

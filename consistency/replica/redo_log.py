@@ -24,6 +24,8 @@ from quorate.core.storage.engine import Engine, Writer
 LOG, META = "log", "meta"
 LOG_TABLES = (LOG, META)
 PLACE_BITS = 20
+FRESH_BYTES_MAX = 16 << 20
+"""Own records kept in memory beside the disk, however long an owner is away."""
 
 
 class OwnRecord(NamedTuple):
@@ -73,6 +75,8 @@ class RedoLog:
         self._committing: list[tuple[int, bytes]] = []
         self._committing_meta: dict[bytes, bytes] = {}
         self._fresh: dict[int, bytes] = {}
+        """Own records that will soon be pushed; older ones are read from the disk."""
+        self._fresh_bytes = 0
         self._dropped: list[int] = []
         self._dropping: list[int] = []
         self._busy = False
@@ -129,8 +133,16 @@ class RedoLog:
         """Take an own batch into the present group: its position."""
         position = self._append(body)
         self._fresh[position] = body
+        self._fresh_bytes += len(body)
+        while self._fresh_bytes > FRESH_BYTES_MAX and len(self._fresh) > 1:
+            self._forget_fresh(next(iter(self._fresh)))
         self.found_own(position, actor, prev, upto, len(body))
         return position
+
+    def _forget_fresh(self, position: int) -> None:
+        body = self._fresh.pop(position, None)
+        if body is not None:
+            self._fresh_bytes -= len(body)
 
     def _append(self, body: bytes) -> int:
         position = self.group << PLACE_BITS | len(self._forming)
@@ -254,13 +266,6 @@ class RedoLog:
 
     # --- trimming ---------------------------------------------------------------------------------
 
-    def forget_fresh(self, position: int) -> None:
-        """Own records up to `position` were pushed to everybody: no copy in memory is needed."""
-        for known in list(self._fresh):
-            if known > position:
-                break
-            del self._fresh[known]
-
     def trim(self, flushed_group: int, acked_position: int) -> OwnRecord | None:
         """Delete what nobody needs: received records of groups that the state on disk contains,
         and own ones up to `acked_position` of such groups. Gives the last own record that went
@@ -282,7 +287,7 @@ class RedoLog:
                 forced = self.own[0]
             gone = self.own.popleft()
             self.own_bytes -= gone.size_bytes
-            self._fresh.pop(gone.position, None)
+            self._forget_fresh(gone.position)
             drop.append(gone.position)
         if drop:
             self.plan()
@@ -300,5 +305,6 @@ class RedoLog:
             "full_now": self.full,
             "retained_records": len(self.own),
             "retained_bytes": self.own_bytes,
+            "in_memory_bytes": self._fresh_bytes,
             "unsynced_records": len(self._forming) + len(self._committing),
         }

@@ -16,11 +16,10 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, cast
 from zlib import crc32
 
-from quorate.consistency.merkle.tree import BUCKETS, PAGES
+from quorate.consistency.merkle.tree import PAGES
 from quorate.core.errors import UsageError
 
 PARTITIONS = PAGES
-BUCKETS_PER_PARTITION = BUCKETS // PARTITIONS
 HOSTS_MAX_HOSTS = 64
 HOST_ID_MAX_BYTES = 255
 EPOCH_MAX_RINGS = 1 << 53

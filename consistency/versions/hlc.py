@@ -18,7 +18,6 @@ from quorate.core.clock import Clock
 from quorate.core.errors import Unavailable
 
 COUNTER_BITS: Final = 16
-GREATEST_STAMP: Final = (1 << 64) - 1
 LOOK_INTERVAL_S: Final = 1.0
 SLEW_MS_PER_S: Final = 10.0
 JUMP_MIN_MS: Final = 250.0

@@ -19,7 +19,6 @@ from quorate.core.machine import commands, results
 KEEPALIVE = "keepalive"
 TTL_MIN_S = 0.5
 """Shorter ones would be lost at every election."""
-REVOKE_TIMEOUT_S = 2.0
 LEASES_PER_MESSAGE_MAX = 1000
 TOGETHER_RATIO = 0.5
 """A keepalive takes along the leases that are due within this share of a third of their ttl."""

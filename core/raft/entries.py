@@ -28,10 +28,6 @@ def pack_configuration(configuration: Configuration) -> bytes:
     return b"\x02" + codec.dumps(configuration.to_wire())
 
 
-def kind_of(command: bytes) -> int:
-    return command[0]
-
-
 def batches_of(command: bytes) -> list[bytes]:
     """The command batches of an entry; empty for entries that carry none.
 

@@ -17,7 +17,6 @@ import aiohttp
 
 SLACK_S = 1.0
 """How much longer than the host's own deadline the command waits for its answer."""
-USAGE_STATUSES = frozenset({400, 413, 404, 405})
 
 
 class Problem(Exception):

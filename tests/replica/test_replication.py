@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from quorate.consistency.replica import redo_log
 from quorate.consistency.versions.hlc import ClockAhead
 from tests.replica.replica_tools import Town
 
@@ -41,6 +42,23 @@ def test_the_log_keeps_what_an_absent_owner_lacks() -> None:
     assert len(town.digests()) == 1
     town.pass_time(6.0)
     assert town["a"].replica.log.statistics()["retained_records"] == 0
+
+
+def test_an_absent_owner_costs_disk_and_not_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redo_log, "FRESH_BYTES_MAX", 2_000)
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    town["c"].crash()
+    for number in range(60):
+        town["a"].put(f"k{number}", "x" * 200)
+        town.pass_time(0.05)
+    told = town["a"].replica.log.statistics()
+    retained, in_memory = told["retained_bytes"], told["in_memory_bytes"]
+    assert isinstance(retained, int) and isinstance(in_memory, int)
+    assert in_memory <= 2_000 < retained
+    town["c"].start()
+    town.pass_time(1.0)
+    assert [town["c"].get(f"k{number}") for number in range(60)] == ["x" * 200] * 60
 
 
 def test_a_crash_keeps_what_was_acknowledged_and_numbers_go_on() -> None:
