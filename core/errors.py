@@ -49,6 +49,15 @@ class WrongType(UsageError):
     """The key holds another type than the call is for: a register is no counter, a set no map."""
 
 
+class UnknownClass(UsageError):
+    """No class of this name is registered where the agent is to run."""
+
+
+class CircularAsk(UsageError):
+    """The asked agent waits for the one that asks, directly or through others: neither would ever
+    go on. Ask from a `@shared` method, or `tell`."""
+
+
 class ForgedToken(UsageError):
     """A session token is truncated, altered, made by another cluster, or of an unknown version."""
 
@@ -94,6 +103,23 @@ class LeaseExpired(Refused):
     """The lease is gone: it expired, was revoked, or never existed."""
 
 
+class AgentNotFound(NotFound):
+    """No agent of this name lives."""
+
+
+class OwnerDead(Refused):
+    """An owner that was named does not live (any more), so what it is to own was not started."""
+
+
+class StillHeld(Refused):
+    """The agent cannot be taken from its host: the host's lease lives. `holder` is the agent's
+    present record."""
+
+    def __init__(self, text: str, holder: object = None) -> None:
+        super().__init__(text)
+        self.holder = holder
+
+
 class LockLost(Refused):
     """The lock is no longer ours: its lease expired or could not be renewed in time."""
 
@@ -110,6 +136,22 @@ class Compacted(Refused):
 class MembershipRefused(Refused):
     """A membership change cannot start now (another one is running, the member is unknown, a
     learner lags)."""
+
+
+# --- an agent's own error -------------------------------------------------------------------------
+
+
+class AgentError(QuorateError):
+    """A method of an agent raised: its turn was rolled back, nothing of it remains.
+
+    `type`: the exception's qualified name; `text`: its message; `traceback`: where it came from, as
+    text."""
+
+    def __init__(self, text: str, *, type: str = "", traceback: str = "") -> None:
+        super().__init__(f"{type}: {text}" if type else text)
+        self.type = type
+        self.text = text
+        self.traceback = traceback
 
 
 # --- the world ------------------------------------------------------------------------------------
@@ -154,6 +196,33 @@ class StaleReplica(NotCommitted):
 
 class Overloaded(NotCommitted):
     """A bounded queue is full. Slow down and retry."""
+
+
+class MailboxFull(Overloaded):
+    """The agent's mailbox holds as many messages as it may; this one was not taken."""
+
+
+class Moved(NotCommitted):
+    """The agent is not where it was called; nothing was done there. `host` and `epoch` say where it
+    is, as far as that place knows."""
+
+    def __init__(self, text: str, *, host: str = "", epoch: int = 0) -> None:
+        super().__init__(text)
+        self.host = host
+        self.epoch = epoch
+
+
+class Fenced(NotCommitted):
+    """This activation of an agent is not the present one (any more), or cannot be sure to be; what
+    it wanted to do was not done."""
+
+
+class ClusterAtCapacity(NotCommitted):
+    """No host has room for the agent; the text says what was missing where."""
+
+
+class StartFailed(NotCommitted):
+    """The agent could not be brought up: its class, its `on_start` or its `on_activate` failed."""
 
 
 class StorageFull(NotCommitted):

@@ -3,10 +3,11 @@
 The law of this file (the reasons are in `core/machine/lease_clock.py`): the clock runs only from
 the moment this leader has applied all entries of earlier terms; a keepalive counts only after
 ReadIndex confirmed, later than its arrival, that this host leads; expiry is a proposal like any
-other."""
+other. It also has the group go on when a lease's end had more to end than one command may."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from quorate.core.clock import Timer
@@ -14,6 +15,8 @@ from quorate.core.errors import NotCommitted, NotLeader, QuorateError
 from quorate.core.group.group import Group
 from quorate.core.group.leases import KEEPALIVE, LEASES_PER_MESSAGE_MAX
 from quorate.core.group.requests import Reply
+from quorate.core.machine.agent_commands import agent_sweep
+from quorate.core.machine.commands import Command
 from quorate.core.machine.lease_clock import LeaseClock
 
 START_RETRY_S = 0.05
@@ -32,6 +35,7 @@ class LeaseKeeper:
         self._timer_at = 0.0
         self._retry: Timer | None = None
         self._stopped = False
+        self._sweeping = False
         group.requests.handle(KEEPALIVE, self.on_keepalive)
 
     # --- leading and not leading -----------------------------------------------------------------
@@ -61,6 +65,7 @@ class LeaseKeeper:
                 now = self._group.clock.monotonic()
                 self._clock.on_become_leader(now, self._group.machine.leases(), term=term)
                 self._plan()
+                self._sweep()
 
         self._group.read_index(confirmed)
 
@@ -71,6 +76,7 @@ class LeaseKeeper:
         if self._active_term and changes:
             self._clock.on_changes(self._group.clock.monotonic(), changes)
             self._plan()
+            self._sweep()
 
     def on_keepalive(self, peer: str, args: list[Any], reply: Reply) -> None:
         """[[lease, ...]] -> those that live on; the others are gone for good."""
@@ -89,6 +95,7 @@ class LeaseKeeper:
                 return
             now = self._group.clock.monotonic()
             reply([lease for lease in leases if self._clock.keepalive(lease, now)])
+            self._sweep()
 
         self._group.read_index(confirmed)
 
@@ -113,11 +120,34 @@ class LeaseKeeper:
             return
         try:
             for command in self._clock.due(self._group.clock.monotonic()):
-                pending = self._group.submitter.submit_nowait(command, 32, EXPIRE_TIMEOUT_S)
-                cast(Any, pending.waiter).add_done_callback(_retrieve)
+                self._propose(command, _retrieve)
         except QuorateError:
             pass  # too much waits already; what was not proposed is due again
         self._plan()
+
+    def _propose(self, command: Command, done: Callable[[Any], None]) -> None:
+        pending = self._group.submitter.submit_nowait(command, 32, EXPIRE_TIMEOUT_S)
+        cast(Any, pending.waiter).add_done_callback(done)
+
+    # --- agents that wait for their end ----------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """One command after the other, until none waits."""
+        if self._sweeping or self._stopped or not self._active_term:
+            return
+        if not self._group.machine.agents_dying:
+            return
+
+        def swept(future: Any) -> None:
+            self._sweeping = False
+            if not future.cancelled() and future.exception() is None:
+                self._sweep()  # otherwise the next keepalive begins again
+
+        self._sweeping = True
+        try:
+            self._propose(agent_sweep(), swept)
+        except QuorateError:
+            self._sweeping = False
 
     def remaining_s(self, lease: int) -> float | None:
         """What is left of a lease, on the leader; None elsewhere."""

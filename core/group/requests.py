@@ -10,7 +10,7 @@ was asked of it at once, with an unknown outcome, because it may have been done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
 from quorate.core.clock import Clock
@@ -37,6 +37,14 @@ Reply = Callable[[object], None]
 """Call once with the answer, or with a `QuorateError` to answer with an error."""
 Handler = Callable[[str, list[Any], Reply], None]
 """(peer, arguments, reply): starts the work; answers now or later."""
+
+
+async def answer(work: Awaitable[object], reply: Reply) -> None:
+    """Await the work of a handler and reply with what came of it, a `QuorateError` too."""
+    try:
+        reply(await work)
+    except QuorateError as error:
+        reply(error)
 
 
 class Send(Protocol):

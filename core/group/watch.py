@@ -24,13 +24,14 @@ class Event(NamedTuple):
 
     revision: int
     kind: str
-    """Of keys: put, delete. Of names: registered, updated, removed. Otherwise as the machine names
-    it."""
+    """Of keys: put, delete. Of names: registered, updated, removed. Of agents: started, moved,
+    updated, stopped, and some more. Otherwise as the machine names it."""
     key: str
     value: Any
-    """Decoded; None for what vanished."""
+    """Decoded; None for what vanished. Of an agent its host."""
     version: int
-    """Of a key its version, of a name its epoch, of a lock its token, of an election its term."""
+    """Of a key its version, of a name its epoch, of a lock its token, of an election its term,
+    of an agent its epoch."""
     lease: int
     namespace: str
     meta: Any
@@ -102,5 +103,12 @@ class Watch:
             event.version,
             event.lease,
             event.ns,
-            codec.decode_value(event.info) if event.info and event.kind[0] == "n" else None,
+            _meta(event.kind, event.info),
         )
+
+
+def _meta(kind: str, info: bytes) -> Any:
+    """Of a name its metadata, of an agent the reason it stopped or the other one's name."""
+    if not info:
+        return None
+    return codec.decode_value(info) if kind[0] == "n" else info.decode() if kind[0] == "a" else None

@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Final
 
 from quorate.core.machine.effects import Effects
-from quorate.core.machine.limits import LEASE_ATTACHMENTS_MAX
+from quorate.core.machine.limits import AGENT_FENCES_KEPT, LEASE_ATTACHMENTS_MAX
 from quorate.core.machine.records import LeaseRecord
 from quorate.core.machine.store import ATTACHED, LEASES
 
@@ -19,7 +19,15 @@ KEY: Final = 1
 LOCK: Final = 2
 ELECTION: Final = 3
 NAME: Final = 4
-_KINDS: Final = {KEY: "key", LOCK: "lock", ELECTION: "election", NAME: "name"}
+AGENT_OWNER: Final = 5
+"""An agent that the lease owns."""
+_KINDS: Final = {
+    KEY: "key",
+    LOCK: "lock",
+    ELECTION: "election",
+    NAME: "name",
+    AGENT_OWNER: "agent",
+}
 
 _LEASE: Final = Struct(">QQQ")
 _ROW: Final = Struct(">QB")
@@ -33,10 +41,12 @@ def lease_key(lease: int) -> bytes:
 class Attachments:
     """Lease records and their rows."""
 
-    __slots__ = ("_fx",)
+    __slots__ = ("_fx", "_granted")
 
     def __init__(self, fx: Effects) -> None:
         self._fx = fx
+        self._granted: dict[int, int] = {}
+        """Generations of living leases that were asked for: spares a look into the store."""
 
     def lease(self, lease: int) -> LeaseRecord | None:
         data = self._fx.get(LEASES, lease.to_bytes(8, "big"))
@@ -44,6 +54,18 @@ class Attachments:
             return None
         ttl_ms, generation, attached = _LEASE.unpack(data)
         return LeaseRecord(lease, ttl_ms, generation, attached)
+
+    def granted_before(self, lease: int, revision: int) -> bool:
+        """Whether the lease lives, and lived at that revision too."""
+        granted = self._granted.get(lease)
+        if granted is None:
+            record = self.lease(lease)
+            if record is None:
+                return False
+            if len(self._granted) >= AGENT_FENCES_KEPT:
+                self._granted.clear()
+            granted = self._granted[lease] = record.generation
+        return granted < revision
 
     def put_lease(self, record: LeaseRecord) -> None:
         packed = _LEASE.pack(record.ttl_ms, record.generation, record.attached)
@@ -83,6 +105,13 @@ class Attachments:
         rows = self._fx.scan(ATTACHED, lease_key(lease), lease_key(lease + 1), limit=limit)
         return [(_KINDS[row[8]], row[9:].decode()) for row, _ in rows]
 
+    def attached_of(self, lease: int, kind: int, after: bytes, limit: int) -> list[bytes]:
+        """The keys of one kind above `after` that hang on the lease, in order."""
+        start = _ROW.pack(lease, kind)
+        low = start + after + b"\0" if after else start
+        rows = self._fx.scan(ATTACHED, low, _ROW.pack(lease, kind + 1), limit=limit)
+        return [row[9:] for row, _ in rows]
+
     def take_all(self, lease: int) -> list[tuple[int, bytes]]:
         """Removes the lease and its rows; returns (kind, key) of each, in order."""
         start = lease_key(lease)
@@ -90,6 +119,7 @@ class Attachments:
         for row, _ in rows:
             self._fx.delete(ATTACHED, row)
         self._fx.delete(LEASES, start)
+        self._granted.pop(lease, None)
         return [(row[8], row[9:]) for row, _ in rows]
 
     def _count(self, lease: int, change: int) -> None:

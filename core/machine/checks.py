@@ -13,6 +13,12 @@ from typing import Any, Final
 
 from quorate.core.errors import LimitExceeded, UsageError
 from quorate.core.machine import limits, ops
+from quorate.core.machine.agent_checks import AGENT_CHECKS
+from quorate.core.machine.check_parts import integer as _int
+from quorate.core.machine.check_parts import name as _name
+from quorate.core.machine.check_parts import namespace as _namespace
+from quorate.core.machine.check_parts import octets as _bytes
+from quorate.core.machine.check_parts import text as _text
 
 Check = Callable[[Sequence[Any]], None]
 
@@ -23,47 +29,6 @@ POLICIES: Final = frozenset(("fail", "use_existing", "replace"))
 _KEY_BYTES_MAX = limits.KEY_BYTES_MAX
 _VALUE_BYTES_MAX = limits.VALUE_BYTES_MAX
 _IDS_MAX = limits.IDS_MAX
-
-
-def _text(what: str, value: Any, bytes_max: int, bytes_min: int = 1) -> None:
-    if type(value) is not str:
-        raise UsageError(f"the {what} must be a str, not {type(value).__name__}")
-    try:
-        size_bytes = len(value.encode())
-    except UnicodeEncodeError as error:
-        raise UsageError(f"the {what} {value[:40]!r} is not valid Unicode: {error}") from error
-    if size_bytes < bytes_min:
-        raise UsageError(f"the {what} is empty: give it at least one character")
-    if size_bytes > bytes_max:
-        raise LimitExceeded(
-            f"the {what} {value[:40]!r} has {size_bytes} bytes, {bytes_max} at most: shorten it"
-        )
-
-
-def _namespace(value: Any) -> None:
-    _text("namespace", value, limits.NAMESPACE_BYTES_MAX, 0)
-    if "\0" in value:
-        raise UsageError("a namespace must not contain the character NUL")
-
-
-def _name(value: Any, what: str = "name") -> None:
-    _text(what, value, _KEY_BYTES_MAX)
-
-
-def _bytes(what: str, value: Any, bytes_max: int) -> None:
-    if type(value) is not bytes:
-        raise UsageError(f"the {what} must be bytes, not {type(value).__name__}")
-    if len(value) > bytes_max:
-        raise LimitExceeded(
-            f"the {what} has {len(value)} bytes, {bytes_max} at most: make it smaller"
-        )
-
-
-def _int(what: str, value: Any, low: int = 0, high: int = _IDS_MAX) -> None:
-    if type(value) is not int:
-        raise UsageError(f"the {what} must be an int, not {type(value).__name__}")
-    if not low <= value <= high:
-        raise LimitExceeded(f"the {what} is {value}; {low} to {high} is allowed")
 
 
 def _put(command: Sequence[Any]) -> None:
@@ -273,5 +238,6 @@ CHECKS: Final[dict[int, Check]] = {
     ops.NAME_REGISTER: _register,
     ops.NAME_UNREGISTER: _unregister,
     ops.NAME_UPDATE_META: _update_meta,
+    **AGENT_CHECKS,
 }
 """By operation code: what may be proposed as a command of its own."""

@@ -18,8 +18,9 @@ from quorate.core.errors import InvariantBroken, LimitExceeded, UsageError
 from quorate.core.machine import limits, ops
 from quorate.core.machine.checks import CHECKS
 
-COMMAND_VERSION: Final = 2
-"""Raised with every new operation, argument, limit or meaning. 2: put_stamped."""
+COMMAND_VERSION: Final = 3
+"""Raised with every new operation, argument, limit or meaning. 2: put_stamped. 3: agents, whose
+commands are made in `agent_commands.py`."""
 
 Command = tuple[Any, ...]
 """`(op, *arguments)`"""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from quorate.core.machine.records import AgentDown, AgentRecord
 from quorate.core.machine.store import TABLES, Store
 
 EVENT_FIELDS: Final = 8
@@ -22,6 +23,10 @@ _DELETE_TAGS: Final = {table: b"-" + table.encode() for table in TABLES}
 LeaseChange = tuple[int, int, int]
 """(lease, ttl_ms, generation); ttl_ms 0 means that the lease is gone."""
 
+AgentChange = tuple[str, AgentRecord | None, str]
+"""(name, its record now, why); why: started, moved, updated, or stopped with a blank and the
+reason."""
+
 
 class Effects:
     """What the commands of the present entry have done so far."""
@@ -29,6 +34,8 @@ class Effects:
     __slots__ = (
         "_delete",
         "_put",
+        "agent_changes",
+        "agent_downs",
         "carried_bytes",
         "events",
         "get",
@@ -59,6 +66,8 @@ class Effects:
         """Tag, key, value of every write, for the digest."""
         self.events: list[Any] = []
         self.lease_changes: list[LeaseChange] = []
+        self.agent_changes: list[AgentChange] = []
+        self.agent_downs: list[AgentDown] = []
 
     def begin(self, index: int, term: int) -> None:
         """A new entry."""
@@ -67,6 +76,8 @@ class Effects:
         self.parts = []
         self.events = []
         self.lease_changes = []
+        self.agent_changes = []
+        self.agent_downs = []
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         self._put(table, key, value)

@@ -125,7 +125,19 @@ class KvSpace:
     def write(self, revision: int, ns: str, key: str, value: bytes, lease: int) -> int:
         """Writes the key and returns its new version. The lease was checked."""
         stored = f"{ns}\0{key}".encode()
-        data = self._get(KV, stored)
+        return self.write_over(self._get(KV, stored), stored, revision, ns, key, value, lease)
+
+    def write_over(
+        self,
+        data: bytes | None,
+        stored: bytes,
+        revision: int,
+        ns: str,
+        key: str,
+        value: bytes,
+        lease: int,
+    ) -> int:
+        """As `write`, for who has read the present record's bytes already."""
         if data is None:
             create = revision
             version = 1

@@ -42,10 +42,34 @@ SESSION_RESULTS_MAX: Final = 16_384
 SESSION_CARRIED_BYTES_MAX: Final = 32 * 1024 * 1024
 """Bytes of values in the results a session keeps (reads of transactions, holders of names)."""
 
+AGENT_SPEC_BYTES_MAX: Final = 64 * 1024
+AGENT_KIND_BYTES_MAX: Final = 256
+AGENT_HOST_BYTES_MAX: Final = 256
+AGENT_OWNERS_MAX: Final = 16
+AGENT_ROWS_MAX: Final = 16_384
+"""What may hang on one life: owned agents, links, monitors in both directions, news of deaths not
+yet acknowledged. A life ends in one command, which visits them all.
+"""
+AGENT_REMINDERS_MAX: Final = 1024
+REMINDER_ID_BYTES_MAX: Final = 256
+REMINDER_BYTES_MAX: Final = 16 * 1024
+AGENT_WRITES_MAX: Final = 128
+AGENT_MARKS_MAX: Final = 256
+"""Of one commit."""
+REASON_BYTES_MAX: Final = 1024
+REASON_CHARS_MAX: Final = 512
+"""Of the reasons that the machine composes: longer ones are cut."""
+CASCADE_THINGS_MAX: Final = 16_384
+"""Lives and their rows that one command ends: about 10 us each. What is left is ended by
+`agent_sweep`.
+"""
+
 IDS_MAX: Final = (1 << 63) - 1
 STAMPS_MAX: Final = (1 << 62) - 1
 """Of a stamp that is handed in; a record's own may pass it by one for each write."""
 DIGESTS_KEPT_ENTRIES: Final = 1024
+AGENT_FENCES_KEPT: Final = 65_536
+"""Of agents that commit: what the fence needs, kept in memory; and generations of leases."""
 EVENTS_KEEP_REVISIONS: Final = 100_000
 EVENTS_LUMP_REVISIONS: Final = 1024
 EVENTS_RING_EVENTS: Final = 8192

@@ -19,6 +19,12 @@ from quorate.core import codec
 from quorate.core.errors import InvariantBroken
 from quorate.core.machine import attachments as attached
 from quorate.core.machine import ops
+from quorate.core.machine.agent_commit import AgentCommit
+from quorate.core.machine.agent_deaths import AgentDeaths
+from quorate.core.machine.agent_links import AgentLinks
+from quorate.core.machine.agent_owners import AgentOwners
+from quorate.core.machine.agent_rows import AgentRows
+from quorate.core.machine.agents import Agents
 from quorate.core.machine.attachments import Attachments
 from quorate.core.machine.checks import CHECKS
 from quorate.core.machine.commands import COMMAND_VERSION, decode_batch
@@ -95,11 +101,13 @@ class Machine(MachineReads):
         self._locks = Queues(fx, hung, LOCKS, "lock", attached.LOCK, locks)
         elections = meta.get("elections", 0)
         self._elections = Queues(fx, hung, ELECTIONS, "election", attached.ELECTION, elections)
+        self._build_agents(meta)
         on_gone = {
             attached.KEY: self._kv.on_lease_gone,
             attached.LOCK: self._locks.on_lease_gone,
             attached.ELECTION: self._elections.on_lease_gone,
             attached.NAME: self._names.on_lease_gone,
+            attached.AGENT_OWNER: self._agent_deaths.on_lease_gone,
         }
         self._leases = Leases(fx, hung, on_gone, meta.get("leases", 0))
         self._sessions = Sessions(store, meta.get("use_ordinal", 0), meta.get("horizon", 0))
@@ -115,6 +123,18 @@ class Machine(MachineReads):
         )
         self._handlers = self._handler_table()
 
+    def _build_agents(self, meta: dict[str, Any]) -> None:
+        fx, hung = self._fx, self._attachments
+        rows = self._agent_rows = AgentRows(
+            fx, meta.get("agents", 0), meta.get("agent_downs", 0), meta.get("agents_dying", 0)
+        )
+        owners = self._agent_owners = AgentOwners(fx, hung, rows)
+        deaths = self._agent_deaths = AgentDeaths(fx, rows, owners)
+        self._agent_links = AgentLinks(fx, rows, deaths)
+        self._agents = Agents(fx, hung, rows, owners, deaths)
+        self._stamped = Stamped(fx, self._kv)
+        self._agent_commit = AgentCommit(fx, hung, rows, self._stamped)
+
     def _handler_table(self) -> dict[int, Callable[[list[Any]], Result]]:
         return {
             ops.OPEN_SESSION: self._reopen_session,
@@ -123,7 +143,7 @@ class Machine(MachineReads):
             ops.DELETE: self._kv.delete,
             ops.DELETE_PREFIX: self._kv.delete_prefix,
             ops.COMPARE_AND_SET: self._kv.compare_and_set,
-            ops.PUT_STAMPED: Stamped(self._fx, self._kv).put,
+            ops.PUT_STAMPED: self._stamped.put,
             ops.TXN: Transactions(self._fx, self._kv).run,
             ops.LEASE_GRANT: self._leases.grant,
             ops.LEASE_REVOKE: self._leases.revoke,
@@ -136,6 +156,15 @@ class Machine(MachineReads):
             ops.NAME_REGISTER: self._names.register,
             ops.NAME_UNREGISTER: self._names.unregister,
             ops.NAME_UPDATE_META: self._names.update_meta,
+            ops.AGENT_START: self._agents.start,
+            ops.AGENT_BIND: self._agents.bind,
+            ops.AGENT_STOP: self._agent_deaths.stop,
+            ops.AGENT_UPDATE: self._agents.update,
+            ops.AGENT_COMMIT: self._agent_commit.commit,
+            ops.AGENT_OWN: self._agent_owners.own,
+            ops.AGENT_LINK: self._agent_links.link,
+            ops.AGENT_MONITOR: self._agent_links.monitor,
+            ops.AGENT_SWEEP: self._agent_deaths.sweep,
         }
 
     # --- applying ---------------------------------------------------------------------------------
@@ -289,6 +318,9 @@ class Machine(MachineReads):
             "locks": self._locks.count,
             "elections": self._elections.count,
             "leases": self._leases.count,
+            "agents": self._agent_rows.count,
+            "agent_downs": self._agent_rows.downs,
+            "agents_dying": self._agent_rows.dying,
             "use_ordinal": self._sessions.use_ordinal,
             "horizon": self._sessions.horizon,
             "events_oldest": self._events.oldest_revision,

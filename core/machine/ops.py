@@ -34,3 +34,14 @@ ELECTION_PROCLAIM: Final = 42
 NAME_REGISTER: Final = 50
 NAME_UNREGISTER: Final = 51
 NAME_UPDATE_META: Final = 52
+
+AGENT_START: Final = 60
+"""All of agents: since version 3."""
+AGENT_BIND: Final = 61
+AGENT_STOP: Final = 62
+AGENT_UPDATE: Final = 63
+AGENT_COMMIT: Final = 64
+AGENT_OWN: Final = 65
+AGENT_LINK: Final = 66
+AGENT_MONITOR: Final = 67
+AGENT_SWEEP: Final = 68

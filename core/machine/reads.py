@@ -6,10 +6,10 @@ Whether that state is fresh enough is not decided here (`core/group` waits for a
 
 from __future__ import annotations
 
+from quorate.core.machine.agent_reads import AgentReads
 from quorate.core.machine.attachments import Attachments
 from quorate.core.machine.commands import COMMAND_VERSION
 from quorate.core.machine.digest import RollingDigest
-from quorate.core.machine.effects import Effects
 from quorate.core.machine.events import EventLog
 from quorate.core.machine.kv import KvSpace
 from quorate.core.machine.leases import Leases
@@ -28,13 +28,12 @@ from quorate.core.machine.sessions import Sessions
 from quorate.core.machine.store import prefix_stop
 
 
-class MachineReads:
+class MachineReads(AgentReads):
     """The reading half of `Machine`, which sets these up."""
 
     applied_index: int
     """The last entry applied."""
     applied_term: int
-    _fx: Effects
     _attachments: Attachments
     _kv: KvSpace
     _leases: Leases
@@ -87,8 +86,8 @@ class MachineReads:
         return self._attachments.leases(after, limit)
 
     def lease_attached(self, lease: int, limit: int = READ_RECORDS) -> list[tuple[str, str]]:
-        """What dies with the lease: (kind, name), kind one of key, lock, election, name; a key as
-        `namespace NUL key`.
+        """What dies with the lease: (kind, name), kind one of key, lock, election, name, agent (one
+        that it owns); a key as `namespace NUL key`.
         """
         return self._attachments.attached(lease, limit)
 
@@ -174,6 +173,8 @@ class MachineReads:
             "command_version": COMMAND_VERSION,
             "keys": self._kv.count,
             "names": self._names.count,
+            "agents": self._agent_rows.count,
+            "agents_dying": self._agent_rows.dying,
             "locks": self._locks.count,
             "elections": self._elections.count,
             "leases": self._leases.count,

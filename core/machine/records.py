@@ -82,6 +82,61 @@ class Registration(NamedTuple):
     lease: int
 
 
+class AgentRecord(NamedTuple):
+    """An agent that is alive: it lives exactly as long as it has a record."""
+
+    name: str
+    epoch: int
+    """The revision of the last binding to a place: grows, also over the lives of a name; what it
+    does is refused under any other.
+    """
+    life: int
+    """The revision of its start: which life of the name this is."""
+    host: str
+    """Empty while it has no place."""
+    lease: int
+    """The lease of that host; 0 while it has no place. It may be over: then nobody runs the
+    agent.
+    """
+    status: str
+    """starting (`on_start` is not done), placed, unplaced, failed."""
+    kind: str
+    spec: bytes
+    meta: bytes
+    owners: tuple[str, ...]
+    """`agent:<name>` or `lease:<id>`, in the order they came."""
+    orphan: str
+    """What happens when the last owner is gone: stop, continue, or adopt (the owners of the one
+    that died own it from then on; if there are none: as stop).
+    """
+    reminders: int
+    """How many it has."""
+    revision: int
+    """Of its last change."""
+    begun: bool = False
+    """Whether `on_start` was done in this life: if not, it comes to its next place as starting."""
+
+
+class Reminder(NamedTuple):
+    """What an agent wants to be told of later. It ends with the life of the agent."""
+
+    id: str
+    due_ms: int
+    """When it is due next, in milliseconds since 1970."""
+    period_ms: int
+    """0: once."""
+    data: bytes
+
+
+class AgentDown(NamedTuple):
+    """News for an agent that watches another one: it died, or did not live."""
+
+    watcher: str
+    seq: int
+    target: str
+    reason: str
+
+
 class Event(NamedTuple):
     """One change, as watches deliver it. `value` is None for what vanished."""
 
@@ -89,7 +144,9 @@ class Event(NamedTuple):
     kind: str
     """kv.put kv.delete, name.registered name.updated name.removed, lock.granted lock.queued
     lock.left lock.released, election.granted election.queued election.left election.released
-    election.proclaimed, lease.granted lease.revoked lease.expired
+    election.proclaimed, lease.granted lease.revoked lease.expired, agent.started agent.moved
+    agent.updated agent.stopped, and of an agent whose record did not change: agent.marked
+    agent.linked agent.unlinked agent.monitored agent.unmonitored agent.swept
     """
     ns: str
     key: str
@@ -97,8 +154,10 @@ class Event(NamedTuple):
     value: bytes | None
     version: int
     """Of a key its version; of a lock its token, of an election its term, of a name its epoch, of a
-    lease its generation.
+    lease its generation, of an agent its epoch.
     """
     lease: int
     info: bytes
-    """Of a lock or election the owner, of a name its metadata."""
+    """Of a lock or election the owner, of a name its metadata, of an agent that stopped the reason,
+    of one that was linked or monitors the other one's name.
+    """

@@ -9,7 +9,7 @@ has a row for every code.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from quorate.core.errors import (
     LeaseExpired,
@@ -19,12 +19,14 @@ from quorate.core.errors import (
     NotFound,
     OutcomeUnknown,
     Overloaded,
+    OwnerDead,
     QuorateError,
     Refused,
     SessionExpired,
+    StillHeld,
     UsageError,
 )
-from quorate.core.machine.records import Registration
+from quorate.core.machine.records import AgentRecord, Registration
 
 Result = list[Any]
 """`[revision, ...]` or `["failed", code, info]`"""
@@ -50,6 +52,11 @@ NOT_HOLDER: Final = failed("not_holder")
 QUEUE_FULL: Final = failed("queue_full")
 NOT_FOUND: Final = failed("not_found")
 TOO_LARGE: Final = failed("too_large")
+OWNER_FULL: Final = failed("owner_full")
+AGENT_FULL: Final = failed("agent_full")
+REMINDERS_FULL: Final = failed("reminders_full")
+
+_OWNERS_AT: Final = AgentRecord._fields.index("owners")
 
 FAILURES: Final[Mapping[str, tuple[type[QuorateError], str]]] = {
     "malformed": (
@@ -69,10 +76,17 @@ FAILURES: Final[Mapping[str, tuple[type[QuorateError], str]]] = {
     "stale_generation": (Refused, "the lease was granted anew since: this expiry is void"),
     "stale_term": (Refused, "this expiry was decided by an earlier leader: it is void"),
     "name_taken": (NameTaken, "the name is registered already"),
-    "stale_epoch": (NotFound, "this registration is gone: the name has a later epoch now"),
+    "stale_epoch": (NotFound, "this binding is gone: the name has a later epoch now"),
     "not_found": (NotFound, "there is no such thing"),
     "not_holder": (LockLost, "not the holder (any more), nor waiting"),
     "queue_full": (Overloaded, "too many wait for this lock or election already"),
+    "owner_dead": (OwnerDead, "an owner does not live (any more)"),
+    "owner_full": (LimitExceeded, "the agent has as many owners as it may"),
+    "agent_full": (LimitExceeded, "too much hangs on an agent: owned ones, links, monitors, news"),
+    "still_held": (StillHeld, "the host that the agent is placed on is still alive"),
+    "not_placed": (Refused, "the agent has no place: it can only be failed, or bound to one"),
+    "reminder_gone": (Refused, "the reminder is not due at that time (any more): it fired already"),
+    "reminders_full": (LimitExceeded, "the agent has as many reminders as it may"),
     "too_large": (LimitExceeded, "the transaction's reads return too much: read less, or outside"),
 }
 """By failure code: the error and its sentence."""
@@ -102,10 +116,23 @@ def raise_for(result: Any, what: str = "") -> Any:
     kind, text = FAILURES.get(code, (Refused, f"refused: {code}"))
     if what:
         text = f"{what}: {text}"
-    if kind is NameTaken:
-        raise NameTaken(text, holder=Registration(*info) if isinstance(info, list) else info)  # pyright: ignore[reportUnknownArgumentType]
+    if kind is NameTaken or kind is StillHeld:
+        raise kind(text, holder=_holder(info))
     if kind is SessionExpired:
         raise SessionExpired(text, outcome="unknown")
     if code == "compare_failed" and info is not None:
         text += f" (it has version {info[0]} of revision {info[1]})"
     raise kind(text)
+
+
+def _holder(info: Any) -> object:
+    """The record in an answer: of a name or of an agent."""
+    if not isinstance(info, list):
+        return info
+    row = cast("list[Any]", info)
+    return agent_of(row) if len(row) > len(Registration._fields) else Registration(*row)
+
+
+def agent_of(row: list[Any]) -> AgentRecord:
+    """An agent's record as an answer carries it."""
+    return AgentRecord._make((*row[:_OWNERS_AT], tuple(row[_OWNERS_AT]), *row[_OWNERS_AT + 1 :]))

@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from quorate.core import codec
 from quorate.core.machine.effects import Effects
-from quorate.core.machine.kv import KvSpace
+from quorate.core.machine.kv import HEADER_BYTES, KvSpace
 from quorate.core.machine.records import KvRecord
 from quorate.core.machine.results import Result, failed
+from quorate.core.machine.store import KV
 
 
 def read_stamped(data: bytes) -> tuple[int, bytes | None]:
@@ -53,6 +54,17 @@ class Stamped:
         revision = self._fx.next_revision()
         version = self._kv.write(revision, ns, key, codec.dumps([stamp, value]), 0)
         return [revision, version, stamp]
+
+    def write(
+        self, revision: int, ns: str, key: str, value: bytes | None, stamp: int
+    ) -> tuple[int, int]:
+        """Without a condition; (version, stamp)."""
+        stored = f"{ns}\0{key}".encode()
+        data = self._fx.get(KV, stored)
+        if data is not None:
+            stamp = max(stamp, read_stamped(data[HEADER_BYTES:])[0] + 1)
+        written = codec.dumps([stamp, value])
+        return self._kv.write_over(data, stored, revision, ns, key, written, 0), stamp
 
 
 def _version_of(present: KvRecord | None) -> list[int]:

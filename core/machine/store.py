@@ -17,8 +17,13 @@ NAMES: Final = "names"
 SESSIONS: Final = "sessions"
 EVENTS: Final = "events"
 META: Final = "meta"
+AGENTS: Final = "agents"
+AGENT_ROWS: Final = "agent_rows"
 
-TABLES: Final = (KV, LEASES, ATTACHED, LOCKS, ELECTIONS, NAMES, SESSIONS, EVENTS, META)
+TABLES: Final = (
+    *(KV, LEASES, ATTACHED, LOCKS, ELECTIONS, NAMES, SESSIONS, EVENTS, META),
+    *(AGENTS, AGENT_ROWS),
+)
 """The tables a store for the machine must have."""
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from quorate.core.machine.patterns import Pattern
 from quorate.core.machine.records import Event
 
-Space = Literal["kv", "name", "lock", "election", "lease"]
+Space = Literal["kv", "name", "lock", "election", "lease", "agent"]
 
 
 @dataclass(frozen=True, slots=True)

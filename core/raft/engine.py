@@ -160,7 +160,7 @@ class HardenedRaft(MembershipRules):
         return (
             progress is None
             or self.commit_index > self.applied_index
-            or progress.next <= self.journal.durable_last
+            or progress.next <= self.journal.last_index
             or progress.mode is not Mode.REPLICATE
             or bool(self.outbox)
             or self.journal.dirty

@@ -4,8 +4,9 @@ The base's sender is replaced whole: it cannot pipeline safely (S17), floods whi
 made (S16), commits on acknowledgements of any term (S3), and never notices that it lost its
 followers for 30 s (S11). The law here:
 
-* only entries on this host's own disk leave it; commit counts what is on the disks of a majority of
-  voters, in this term;
+* entries leave while this host's own disk still writes them (Ongaro's thesis, section 10.2.1), in a
+  term that is on it; commit counts what is on the disks of a majority of voters, in this term, and
+  this host among them only once its own disk has it;
 * one message of this term from a majority within `election_max_s`, or the leadership is given up.
 """
 
@@ -112,11 +113,11 @@ class LeaderRules(ElectionRules):
                 self.heartbeat_due_at = min(self.heartbeat_due_at, progress.sent_at + heartbeat_s)
 
     def _replicate_to(self, peer: str, progress: Progress, now: float) -> None:
-        settings, durable = self.settings, self.journal.durable_last
+        settings, last = self.settings, self.journal.last_index
         if progress.mode is Mode.SNAPSHOT or progress.next <= self.journal.base_index:
             self.snapshot_due = True
         sent = False
-        while progress.next <= durable and progress.may_send(
+        while progress.next <= last and progress.may_send(
             now,
             settings.probe_retry_s,
             settings.in_flight_messages_max,
@@ -124,7 +125,7 @@ class LeaderRules(ElectionRules):
         ):
             if self.snapshot_due and progress.next <= self.journal.base_index:
                 break
-            entries = self.journal.entries(progress.next, durable, settings.append_bytes_max)
+            entries = self.journal.entries(progress.next, last, settings.append_bytes_max)
             self._send_append(
                 peer, progress, [[index, term, command] for command, index, term in entries], now
             )
@@ -231,7 +232,9 @@ class LeaderRules(ElectionRules):
             own if voter == self.host_id else self.progress[voter].match
             for voter in self.configuration.voters
         ]
-        index = committed_by(matches)
+        self._commit_up_to(committed_by(matches))
+
+    def _commit_up_to(self, index: int) -> None:
         if index > self.commit_index and self.journal.term_at(index) == self.term:
             self.commit_index = index
             self._commit_moved_at = self._clock.monotonic()

@@ -2,8 +2,7 @@
 
 The law: a message is stamped, when it is made, with the journal's term stamp; it leaves only once
 the journal's `durable_seq` has reached that stamp. Entries and acknowledgements need no stamp of
-their own, because the leader sends only entries, and a follower acknowledges only entries, that are
-on its own disk.
+their own: a follower acknowledges, and a leader counts, only entries that are on its own disk.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ The store owns its engine: nobody else may use the engine's writer. All use is f
 thread.
 
 active   --flush-->   frozen   --committed-->   engine          reads look in this order
+
+What was read from the engine lately is kept beside it (`clean`), until the engine holds another
+value.
 """
 
 from __future__ import annotations
@@ -36,6 +39,10 @@ FLUSH_SLICE_RECORDS = 200
 FLUSH_RECORDS = 30_000
 FLUSH_BYTES = 16 << 20
 DIRTY_BYTES_MAX = 64 << 20
+CLEAN_RECORDS_MAX = 32_768
+"""Of a table, records read from the engine that are kept in memory; then it begins anew."""
+CLEAN_VALUE_BYTES_MAX = 512
+"""Larger values are not kept: reading them from the engine costs little beside using them."""
 
 
 class StateStore:
@@ -56,6 +63,7 @@ class StateStore:
         flush_records: int = FLUSH_RECORDS,
         flush_bytes: int = FLUSH_BYTES,
         dirty_bytes_max: int = DIRTY_BYTES_MAX,
+        clean_records_max: int = CLEAN_RECORDS_MAX,
     ) -> None:
         self._engine = engine
         self._scheduler = scheduler
@@ -66,6 +74,8 @@ class StateStore:
         self._dirty_bytes_max = dirty_bytes_max
         self._active = Layer(self._names)
         self._frozen: Layer | None = None
+        self._clean_records_max = clean_records_max
+        self._clean: dict[str, dict[bytes, bytes]] = {name: {} for name in self._names}
         self._running = False
         self._told: list[Done] = []
         self._waiting: list[Done] = []
@@ -85,8 +95,18 @@ class StateStore:
         if value is ABSENT and self._frozen is not None:
             value = self._frozen.tables[table].records.get(key, ABSENT)
         if value is ABSENT:
-            return self._engine.get(table, key)
+            value = self._clean[table].get(key)
+            if value is None:
+                value = self._engine.get(table, key)
+                if value is not None and len(value) <= CLEAN_VALUE_BYTES_MAX:
+                    self._keep_clean(self._clean[table], key, value)
         return value  # pyright: ignore[reportReturnType]  (ABSENT is handled above)
+
+    def _keep_clean(self, clean: dict[bytes, bytes], key: bytes, value: bytes) -> None:
+        if self._clean_records_max:
+            if len(clean) >= self._clean_records_max:
+                clean.clear()
+            clean[key] = value
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         """Raises LimitExceeded for a key or value that the engine could not take."""
@@ -212,6 +232,8 @@ class StateStore:
         Stopped.
         """
         old, self._engine = self._engine, engine
+        for clean in self._clean.values():
+            clean.clear()
         self._epoch += 1
         self._running = False
         self._active, self._frozen = Layer(self._names), None
@@ -256,8 +278,15 @@ class StateStore:
         if error is None and self._frozen is not None:
             self._counts["flushes"] += 1
             self._counts["flushed_records"] += self._frozen.records
+            self._drop_clean(self._frozen)
             self._frozen = None
         self._finish(epoch, error)
+
+    def _drop_clean(self, written: Layer) -> None:
+        """What the engine holds now is newer than what was read; until now the layer hid it."""
+        for name, clean in self._clean.items():
+            for key in clean.keys() & written.tables[name].records.keys():
+                del clean[key]
 
     def _finish(self, epoch: int, error: Exception | None) -> None:
         """The one place where a flush ends."""

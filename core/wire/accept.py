@@ -76,6 +76,7 @@ class Inbound(asyncio.Protocol):
         self.boot = b""
         self.sequence = 0
         self.heard_at_s = shared.clock.monotonic()
+        self.bytes_in = self.reads_in = 0
         self.contested_at_s: float | None = None
         self.twin_boot = b""
         """The boot of a second process with this id, once this connection was heard after it."""
@@ -111,6 +112,8 @@ class Inbound(asyncio.Protocol):
         try:
             events = self._decoder.feed(data)
             shared.counters.bytes_in += len(data)
+            self.bytes_in += len(data)
+            self.reads_in += 1
             shared.counters.frames_in += len(events)
             if not self.peer:
                 self._before_authentication(events)

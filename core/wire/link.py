@@ -290,8 +290,9 @@ class Link:
             log.info("link to %s: %s", self.peer, text)
 
     def statistics(self) -> dict[str, object]:
-        """Queued bytes and dropped or refused messages per lane, connects, write buffer."""
-        lanes, connection = self._lanes, self._connection
+        """Queued bytes and dropped or refused messages per lane, connects, write buffer, the last
+        round trip."""
+        lanes, connection, last_s = self._lanes, self._connection, self.reach.rtt_last_s
         return {
             "up": self.up,
             "connects": self.connects,
@@ -299,4 +300,5 @@ class Link:
             "dropped_messages": list(lanes.dropped_messages),
             "refused_messages": list(lanes.refused_messages),
             "transport_bytes": connection.buffered() if connection is not None else 0,
+            "rtt_last_ms": None if last_s is None else round(last_s * 1000, 3),
         }

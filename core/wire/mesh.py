@@ -268,8 +268,8 @@ class Mesh:
         return report.reachability(self._peers, self._clock.monotonic())
 
     def statistics(self) -> dict[str, object]:
-        """Counters since the start, strangers at the door, each link's queues, and what each
-        connection to us holds back."""
+        """Counters since the start, strangers at the door, each link's queues, what was heard of
+        each peer, and what each connection to us holds back."""
         if self._reception is None or self._shared is None:
             return {}
         return report.statistics(self._peers, self._shared.counters, self._reception.strangers)

@@ -17,6 +17,8 @@ class Reach:
 
     def __init__(self) -> None:
         self.rtt_s: float | None = None
+        self.rtt_last_s: float | None = None
+        """The last round trip alone, not smoothed."""
         self.rtt_at_s: float | None = None
         """When the last pong came."""
         self.acknowledged_at_s: float | None = None
@@ -39,7 +41,7 @@ class Reach:
         sent = self._pending.pop(number, None)
         if sent is None:
             return
-        sample = now_s - sent
+        sample = self.rtt_last_s = now_s - sent
         self.rtt_s = sample if self.rtt_s is None else self.rtt_s * 0.875 + sample * 0.125
         self.rtt_at_s = self.acknowledged_at_s = now_s
 

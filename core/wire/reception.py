@@ -44,10 +44,26 @@ class Peer:
         self.inbound: Inbound | None = None
         self.problem = ""
         self.split_ticks = 0
+        self._bytes_before = self._reads_before = self._connections_before = 0
 
     def heard_at_s(self) -> float | None:
         """When the last byte of the peer came, in monotonic seconds."""
         return self.inbound.heard_at_s if self.inbound is not None else self.link.reach.heard_at_s
+
+    def retire(self, inbound: Inbound) -> None:
+        """This connection of the peer is over, or replaced."""
+        self._bytes_before += inbound.bytes_in
+        self._reads_before += inbound.reads_in
+        self._connections_before += 1
+
+    def heard(self) -> dict[str, int]:
+        """What came from the peer over all its connections: bytes, reads, connections."""
+        now = self.inbound
+        return {
+            "bytes": self._bytes_before + (now.bytes_in if now is not None else 0),
+            "reads": self._reads_before + (now.reads_in if now is not None else 0),
+            "connections": self._connections_before + (now is not None),
+        }
 
     def on_tick(self, now_s: float) -> bool:
         """Every ping interval. True when both directions lead to different processes for long."""
@@ -110,6 +126,7 @@ class Reception:
         state = self._peers[inbound.peer]
         old, state.inbound = state.inbound, inbound
         if old is not None:
+            state.retire(old)
             old.abort()
         log.info("%s connected to us", inbound.peer)
         state.link.kick()
@@ -120,6 +137,7 @@ class Reception:
         state = self._peers.get(inbound.peer)
         if state is not None and state.inbound is inbound:
             state.link.reach.heard_at_s = inbound.heard_at_s
+            state.retire(inbound)
             state.inbound = None
 
     def on_ping(self, peer: str, number: int) -> None:

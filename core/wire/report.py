@@ -38,6 +38,7 @@ def statistics(
         **counters.statistics(),
         "strangers": len(strangers),
         "links": {peer: state.link.statistics() for peer, state in peers.items()},
+        "heard": {peer: state.heard() for peer, state in peers.items()},
         "inbound": {
             peer: state.inbound.statistics()
             for peer, state in peers.items()

@@ -1,4 +1,4 @@
-"""What one `kv.put` costs above the driver: `python -m tests.group.cost [--profile]`.
+"""What one call costs above the driver: `python -m tests.group.cost [--profile]`.
 
 1024 callers in flight on one loop; the driver answers in the next turn and its own time is taken
 off. Includes the caller's coroutine, encoding, the batch, the futures and the receipt."""
@@ -13,6 +13,7 @@ from typing import Any
 
 from quorate.core import codec
 from quorate.core.clock import SystemClock, fresh_random
+from quorate.core.group.bindings import Bindings
 from quorate.core.group.group import Group
 from quorate.core.group.kv import KV
 from quorate.core.machine.dict_store import DictStore
@@ -37,7 +38,7 @@ class InstantDriver:
         _version, session, _ack_low, commands = codec.loads(batch)
         self.batches += 1
         self.index += 1
-        results = [(session, command[0], [self.index, 1]) for command in commands]
+        results = [(session, command[0], [self.index, 1, 1]) for command in commands]
         self.loop.call_soon(self.group.on_applied, self.index, 1, results)
         self.own_s += time.process_time() - began
 
@@ -65,7 +66,7 @@ async def measure(kind: str) -> tuple[float, float, int]:
     driver.group = group
     group.bind(driver)
     group.on_leader("a", 1)
-    kv = KV(group)
+    kv, bindings = KV(group), Bindings(group)
     value = b"x" * 100
 
     async def write(caller: int) -> None:
@@ -78,7 +79,12 @@ async def measure(kind: str) -> tuple[float, float, int]:
         for _ in range(PUTS_EACH):
             await kv.get(key)
 
-    one = write if kind == "put" else read
+    async def commit(caller: int) -> None:
+        key = f"key/{caller}"
+        for _ in range(PUTS_EACH):
+            await bindings.commit("cart:user:7", 7, [["s:quorate.agents", key, value, 9]])
+
+    one = {"put": write, "get": read, "commit": commit}[kind]
     await asyncio.gather(*(one(caller) for caller in range(8)))
     driver.own_s, driver.batches = 0.0, 0
     began = time.process_time()
@@ -105,11 +111,11 @@ def main() -> None:
     except ImportError:
         pass
     for name, factory in loops:
-        for kind in ("put", "get"):
+        for kind in ("put", "get", "commit"):
             with asyncio.Runner(loop_factory=factory) as runner:
                 without, with_driver, batches = runner.run(measure(kind))
             print(
-                f"{name:8} {kind}: {without:5.1f} us CPU above the driver, "
+                f"{name:8} {kind:6}: {without:5.1f} us CPU above the driver, "
                 f"{with_driver:5.1f} us with it, {batches} batches"
             )
 

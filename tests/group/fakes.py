@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from quorate.bench.virtual_loop import LoopClock
 from quorate.core.group.deadlines import Deadlines
 from quorate.core.group.pending import ProposerLimits
 from quorate.core.group.reads import Reads
 from quorate.core.group.submitter import Submitter
 from quorate.core.raft.refusals import Refusal
-from tests.group.virtual import LoopClock
 
 EXPIRED = "session expired"
 

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from quorate.bench.virtual_loop import LoopClock
 from quorate.core.group.claims import Claims
 from quorate.core.group.digest_exchange import DIGEST, DigestExchange
 from quorate.core.group.elections import Election
@@ -22,7 +23,6 @@ from quorate.core.group.registry import Registry
 from quorate.core.machine.dict_store import DictStore
 from quorate.core.machine.machine import Machine
 from quorate.core.raft.refusals import Refusal
-from tests.group.virtual import LoopClock
 
 HOP_S = 0.001
 

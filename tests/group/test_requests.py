@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from quorate.bench.virtual_loop import LoopClock
 from quorate.chaos.sim.events import EventQueue, Life
 from quorate.core.errors import (
     NotCommitted,
@@ -18,7 +19,7 @@ from quorate.core.errors import (
 from quorate.core.group import requests
 from quorate.core.group.deadlines import Deadlines
 from quorate.core.group.requests import Requests
-from tests.group.virtual import LoopClock, run_virtual
+from tests.group.virtual import run_virtual
 
 
 class Pair:

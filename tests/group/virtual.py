@@ -1,4 +1,4 @@
-"""An event loop in virtual time: sleeps cost nothing, a deadlock is an error instead of a hang."""
+"""Stories in virtual time: sleeps cost nothing, a deadlock is an error instead of a hang."""
 
 from __future__ import annotations
 
@@ -6,41 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from quorate.bench.virtual_loop import VirtualLoop
+
 T = TypeVar("T")
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Jumps to the next timer when nothing is ready."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._virtual_now = 1000.0
-        selector: Any = self._selector  # type: ignore[attr-defined]
-        real_select = selector.select
-
-        def select(timeout: float | None) -> Any:
-            if timeout is None:
-                raise AssertionError("everything waits and no timer is set: a call would hang")
-            self._virtual_now += max(0.0, timeout)
-            return real_select(0)
-
-        selector.select = select
-
-    def time(self) -> float:
-        return self._virtual_now
-
-
-class LoopClock:
-    """The loop's own virtual time."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    def monotonic(self) -> float:
-        return self._loop.time()
-
-    def wall(self) -> float:
-        return 1_700_000_000 + self._loop.time()
 
 
 def run_virtual(story: Coroutine[Any, Any, T]) -> T:

@@ -7,20 +7,32 @@ promise does not hold.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from quorate.core.errors import Compacted
 from quorate.core.machine import commands as c
+from quorate.core.machine.commands import Command
 from quorate.core.machine.machine import Machine
 from quorate.core.machine.records import Event
 from tests.machine.harness import World, replay
 from tests.machine.workload import LEASES, random_command
 
 SESSIONS = (1, 2, 3)
+Workload = Callable[[Random, Machine], Command]
 
 
-def random_log(rng: Random, machine_class: type[Machine], entries: int = 25) -> World:
+def any_command(rng: Random, machine: Machine) -> Command:
+    return random_command(rng)
+
+
+def random_log(
+    rng: Random,
+    machine_class: type[Machine],
+    entries: int = 25,
+    workload: Workload = any_command,
+) -> World:
     """A world whose log has several sessions, retries, acknowledgements, closings and rubbish."""
     world = World(machine_class)
     old: list[bytes] = []
@@ -28,7 +40,7 @@ def random_log(rng: Random, machine_class: type[Machine], entries: int = 25) -> 
         batches: list[bytes] = []
         for _ in range(rng.randrange(4)):
             session = rng.choice(SESSIONS)
-            some = [random_command(rng) for _ in range(rng.randrange(1, 5))]
+            some = [workload(rng, world.machine) for _ in range(rng.randrange(1, 5))]
             batches.append(world.batch(*some, session=session, ack_low=rng.randrange(4)))
         old += batches
         if old and rng.random() < 0.3:
@@ -41,10 +53,12 @@ def random_log(rng: Random, machine_class: type[Machine], entries: int = 25) -> 
     return world
 
 
-def same_everywhere(machine_class: type[Machine], seed: int) -> None:
+def same_everywhere(
+    machine_class: type[Machine], seed: int, workload: Workload = any_command
+) -> None:
     """Replicas fed the same log have the same bytes, digests and answers, restarted or not."""
     rng = Random(seed)
-    world = random_log(rng, machine_class)
+    world = random_log(rng, machine_class, workload=workload)
     other, restarted = World(machine_class), World(machine_class)
     for batches in world.log:
         answers = other.entry(*batches)
@@ -126,12 +140,14 @@ def tokens_grow(machine_class: type[Machine], seed: int) -> None:
     assert tokens == sorted(set(tokens)), "a token was given twice"
 
 
-def history_is_complete(machine_class: type[Machine], seed: int) -> None:
+def history_is_complete(
+    machine_class: type[Machine], seed: int, workload: Workload = any_command
+) -> None:
     """Pages read from any revision on, of any size, before and after a restart, make up the whole
     history.
     """
     rng = Random(seed)
-    world = random_log(rng, machine_class)
+    world = random_log(rng, machine_class, workload=workload)
     whole, following = world.machine.read_events(0, 1 << 30)
     assert following == world.machine.revision + 1
     assert {event.revision for event in whole} == set(range(1, following)), "a gap"
@@ -150,9 +166,10 @@ def history_is_complete(machine_class: type[Machine], seed: int) -> None:
 
 
 def explains_the_state(world: World, events: list[Event]) -> None:
-    """Playing the events gives the keys and names there are."""
+    """Playing the events gives the keys, names and agents there are."""
     keys: dict[tuple[str, str], Event] = {}
     names: dict[str, Event] = {}
+    agents: dict[str, Event] = {}
     for event in events:
         space, _, what = event.kind.partition(".")
         if space == "kv":
@@ -163,6 +180,10 @@ def explains_the_state(world: World, events: list[Event]) -> None:
             names.pop(event.key, None)
             if what != "removed":
                 names[event.key] = event
+        elif event.kind in ("agent.started", "agent.moved", "agent.updated", "agent.stopped"):
+            agents.pop(event.key, None)
+            if what != "stopped":
+                agents[event.key] = event
     for (ns, key), event in keys.items():
         row = world.machine.kv_get(key, ns)
         assert row is not None
@@ -175,6 +196,9 @@ def explains_the_state(world: World, events: list[Event]) -> None:
     assert len(keys) == world.machine.kv_count()
     assert {row.name: row.epoch for row in world.machine.names()} == {
         name: event.version for name, event in names.items()
+    }
+    assert {row.name: (row.epoch, row.lease, row.revision) for row in world.machine.agents()} == {
+        name: (event.version, event.lease, event.revision) for name, event in agents.items()
     }
 
 

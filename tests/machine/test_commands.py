@@ -217,7 +217,8 @@ def test_a_machine_that_failed_inside_an_entry_neither_applies_nor_flushes() -> 
 
 def test_every_failure_code_has_an_error_and_a_sentence() -> None:
     made = [value for value in vars(results).values() if results.is_failed(value)]
-    codes = {*(value[1] for value in made), "compare_failed", "name_taken", "stale_epoch"}
+    with_info = ("compare_failed", "name_taken", "stale_epoch", "owner_dead", "still_held")
+    codes = {*(value[1] for value in made), *with_info, "not_placed", "reminder_gone"}
     assert codes == set(results.FAILURES)
     for code, (kind, _) in results.FAILURES.items():
         with pytest.raises(kind):

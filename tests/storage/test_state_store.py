@@ -55,7 +55,12 @@ class OverlayMachine(RuleBasedStateMachine):
 
     def make_store(self) -> StateStore:
         return StateStore(
-            self.engine, self.time, tables=TABLES, flush_slice_records=3, flush_records=10
+            self.engine,
+            self.time,
+            tables=TABLES,
+            flush_slice_records=3,
+            flush_records=10,
+            clean_records_max=3,
         )
 
     @rule(table=st.sampled_from(TABLES), key=KEYS)
