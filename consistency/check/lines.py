@@ -25,6 +25,7 @@ TYPES: dict[str, Literal["invoke", "ok", "fail", "unknown"]] = {
 """`info` is Jepsen's word for unknown."""
 TEXTS = ("f", "level", "session", "host", "error")
 FIELDS = ("type", "process", "time", "key", "value", "witness", "dot", "versions", "shown", *TEXTS)
+KNOWN = frozenset(FIELDS)
 
 
 def dump(event: Event) -> str:
@@ -81,7 +82,8 @@ def _event(line: str | bytes, number: int) -> Event:
             f"line {number}: {len(line)} bytes, {LINE_BYTES_MAX} at most: record smaller values"
         )
     try:
-        body: Any = json.loads(line, parse_constant=_no_constant)
+        text = line if isinstance(line, str) else line.decode(json.detect_encoding(line))
+        body: Any = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise MalformedHistory(
             f"line {number}: not JSON ({error}): every line is one event as an object"
@@ -95,13 +97,17 @@ def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is not a number of JSON")
 
 
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+"""One for all lines: building one costs more than reading a line."""
+
+
 def _kind(value: object) -> str:
     return "null" if value is None else f"a {type(value).__name__}"
 
 
 def _fields(body: dict[str, Any], number: int) -> Event:
     for name in body:
-        if name not in FIELDS:
+        if name not in KNOWN:
             raise MalformedHistory(
                 f"line {number}: unknown field {name!r}: an event has {', '.join(FIELDS)}"
             )

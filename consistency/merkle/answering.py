@@ -54,9 +54,9 @@ class Answering:
         elif what == "nodes":
             reply(self._nodes(request))
         elif what == "list":
-            reply(self._list(request))
+            self._reply_states(self._list(request), reply)
         elif what == "pull":
-            reply(self._pull(request))
+            self._reply_states(self._pull(request), reply)
         elif what == "sync":
             self._data.barrier(lambda: reply({}))
         elif what == "push":
@@ -64,6 +64,14 @@ class Answering:
         else:
             raise Malformed(f"an exchange message asks for {str(what)[:40]!r}, which nobody knows")
         self.answered += 1
+
+    def _reply_states(self, body: dict[str, Any], reply: Reply) -> None:
+        """States leave a host once they are on its disk: a crash could give the dots in them to
+        other updates."""
+        if body["states"]:
+            self._data.barrier(lambda: reply(body))
+        else:
+            reply(body)
 
     def _roots(self, request: Message) -> dict[str, Any]:
         partitions = messages.partitions_of(request, "parts")
@@ -78,7 +86,7 @@ class Answering:
                 nodes[store] = pack(level[partition] for partition in partitions)
         others = {name: n for name, n in self._data.stores().items() if name not in roots}
         return {
-            "actor": self._data.actor,
+            "actors": list(self._data.own_actors),
             "applied": dict(self._data.applied),
             "nodes": nodes,
             "others": others,

@@ -46,7 +46,7 @@ class RootsStep:
         if not set(nodes) <= set(self._stores):
             raise Malformed("an answer names a store that was not asked for")
         before = whole.applied
-        whole.actor = messages.number_of(answer, "actor")
+        whole.actors = messages.actors_of(answer, "actors")
         # The earliest answer counts: what it covers was there before anything was compared.
         whole.applied = applied if before is None else _meet(before, applied)
         steps: list[Step] = []

@@ -5,7 +5,7 @@ is {'type': 'st', 'k': 'ae', 's': session, 'n': number, 'o': what, ...}; its ans
 's' and 'n' and 'o': 'answer'. Digests travel packed, 8 bytes each; nodes and buckets 2 bytes each.
 
     roots  parts (bitmap), roots {store: digest}
-        -> actor, applied {actor: seq}, nodes {store: digests of the partitions asked},
+        -> actors, applied {actor: seq}, nodes {store: digests of the partitions asked},
            others {store: replicas}
     nodes  store, at [partition], own (16 digests each)
         -> at [level-3 node that differs], own (its 16 buckets' digests each)
@@ -63,13 +63,19 @@ def _size_of(parts: dict[str, Any]) -> int:
         if isinstance(value, bytes | str):
             size += len(value)
         elif isinstance(value, list):
-            for row in cast("list[Any]", value):
-                size += len(row) + 3 if isinstance(row, str) else len(row[0]) + len(row[1]) + 8
+            size += sum(map(_size_of_row, cast("list[Any]", value)))
         elif isinstance(value, dict):
             for name, inner in cast("dict[Any, Any]", value).items():
                 size += len(name) if isinstance(name, str) else 9
                 size += len(inner) if isinstance(inner, bytes) else 9
     return size
+
+
+def _size_of_row(row: Any) -> int:
+    """Of an actor, a key, or a key and its state."""
+    if isinstance(row, int):
+        return 9
+    return len(row) + 3 if isinstance(row, str) else len(row[0]) + len(row[1]) + 8
 
 
 # --- fields ---------------------------------------------------------------------------------------
@@ -116,6 +122,14 @@ def vector_of(source: Message, name: str) -> dict[int, int]:
     if not all(type(a) is int and type(s) is int and a >= 0 <= s for a, s in vector.items()):
         raise Malformed(f"an exchange message's {name!r} is not a vector of positions")
     return cast("dict[int, int]", vector)
+
+
+def actors_of(source: Message, name: str) -> tuple[int, ...]:
+    value = source.get(name)
+    rows = cast("list[Any]", value) if isinstance(value, list) else []
+    if not rows or not all(type(row) is int and row > 0 for row in rows):
+        raise Malformed(f"an exchange message's {name!r} is not a list of actors")
+    return tuple(rows)
 
 
 def texts_of(source: Message, name: str) -> list[str]:

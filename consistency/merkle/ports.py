@@ -5,7 +5,7 @@ The law of this file: types only. `consistency/replica` gives the real thing, te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from quorate.consistency.merkle.tree import BucketTree
@@ -31,8 +31,8 @@ class Data(Protocol):
     """A store replica as an exchange sees it."""
 
     @property
-    def actor(self) -> int:
-        """Whose updates are made here."""
+    def own_actors(self) -> Sequence[int]:
+        """Whose updates are made here, and whose were before, on this disk."""
         ...
 
     @property

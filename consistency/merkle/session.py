@@ -48,8 +48,8 @@ class Report(NamedTuple):
     why: str
     """Why it is not complete."""
     partitions: tuple[int, ...]
-    actor: int
-    """Whose updates the peer makes; 0 before that was heard."""
+    actors: tuple[int, ...]
+    """Whose updates the peer makes, and made before on its disk; empty before that was heard."""
     applied: Mapping[int, int]
     """What the peer had applied at the start; empty before that was heard."""
     others: Mapping[str, int]
@@ -162,7 +162,10 @@ class Session:
                 self._requests += 1
                 request = messages.message(self.number, self._requests, step.what, body)
                 self._flights[self._requests] = flight = _Flight(step, request)
-                self._launch(self._requests, flight)
+                if body.get("states"):
+                    self._launch_durably(self._requests, flight)
+                else:
+                    self._launch(self._requests, flight)
         if not self._flights and not self._using and not self.ended:
             self._last()
 
@@ -178,6 +181,15 @@ class Session:
     def _on_paced(self) -> None:
         self._paced = None
         self._pump()
+
+    def _launch_durably(self, number: int, flight: _Flight) -> None:
+        """States leave a host once they are on its disk, see `Answering`."""
+
+        def durable() -> None:
+            if number in self._flights:
+                self._launch(number, flight)
+
+        self._whole.data.barrier(durable)
 
     def _launch(self, number: int, flight: _Flight) -> None:
         """Send the request, the first time or again."""
@@ -240,7 +252,7 @@ class Session:
             complete=not why,
             why=why,
             partitions=whole.partitions,
-            actor=whole.actor,
+            actors=whole.actors,
             applied=whole.applied or {},
             others=dict(whole.others),
             rounds=self.rounds,

@@ -37,7 +37,7 @@ class Round:
     partitions: tuple[int, ...]
     follow_others: bool = False
     """Also compare stores that only the peer knows."""
-    actor: int = 0
+    actors: tuple[int, ...] = ()
     applied: dict[int, int] | None = None
     others: dict[str, int] = field(default_factory=dict[str, int])
     keys_sent: int = 0

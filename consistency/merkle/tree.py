@@ -32,6 +32,8 @@ PARTITION_LEVEL: Final = 2
 WIDTH: Final = (1, 16, 256, 4_096, BUCKETS)
 """How many nodes each level has."""
 
+ROOTS_KEPT: Final = 64
+
 _SWAP: Final = sys.byteorder == "big"
 
 
@@ -45,10 +47,7 @@ def key_digest(key: bytes, state: bytes) -> int:
 
 def pack(digests: Iterable[int]) -> bytes:
     """64-bit digests as bytes, 8 each, little-endian."""
-    packed = array("Q", digests)
-    if _SWAP:
-        packed.byteswap()
-    return packed.tobytes()
+    return _bytes_of(array("Q", digests))
 
 
 def unpack(data: bytes) -> array[int]:
@@ -65,12 +64,14 @@ def unpack(data: bytes) -> array[int]:
 class BucketTree:
     """See the law above. `toggle` and `load_page` are the only doors that change it."""
 
-    __slots__ = ("_levels", "_stale", "_unsaved", "toggles")
+    __slots__ = ("_levels", "_roots", "_stale", "_unsaved", "toggles")
 
     def __init__(self) -> None:
         self._levels = [array("Q", bytes(8 * width)) for width in WIDTH]
         self._stale = bytearray(PAGES)  # pages whose nodes above the buckets are out of date
         self._unsaved = bytearray(PAGES)  # pages changed since they were last taken for keeping
+        self._roots: dict[frozenset[int], int] = {}
+        """What `root_of` answered since the last change."""
         self.toggles = 0
 
     # --- changing it ----------------------------------------------------------------------------
@@ -92,8 +93,15 @@ class BucketTree:
     def root_of(self, partitions: Iterable[int]) -> int:
         """One digest of these partitions alone, in any order; 0 when there is nothing in them."""
         self._freshen()
-        nodes = self._levels[PARTITION_LEVEL]
-        return _node(pack(nodes[partition] for partition in sorted(set(partitions))))
+        wanted = frozenset(partitions)
+        root = self._roots.get(wanted)
+        if root is None:
+            nodes = self._levels[PARTITION_LEVEL]
+            root = _node(array("Q", map(nodes.__getitem__, sorted(wanted))))
+            if len(self._roots) >= ROOTS_KEPT:
+                self._roots.clear()  # a peer may ask for any set
+            self._roots[wanted] = root
+        return root
 
     def level(self, number: int, first: int = 0, count: int | None = None) -> array[int]:
         """The digests of `count` nodes of a level from `first` on: a copy.
@@ -123,7 +131,7 @@ class BucketTree:
     def page(self, page: int) -> bytes:
         """The 256 bucket digests of a page (a partition) for keeping: 2 048 bytes."""
         first = page * PAGE_BUCKETS
-        return pack(self._levels[BUCKET_LEVEL][first : first + PAGE_BUCKETS])
+        return _bytes_of(self._levels[BUCKET_LEVEL][first : first + PAGE_BUCKETS])
 
     def load_page(self, page: int, data: bytes) -> None:
         """Put back what `page` gave. It counts as kept. Raises UsageError for anything else."""
@@ -149,21 +157,22 @@ class BucketTree:
 
     def _freshen(self) -> None:
         """Work out the nodes above every changed page: at most 4 369 hashes, some 5 ms."""
-        if not any(self._stale):
+        if self._stale.find(1) < 0:
             return
         _, upper, partitions, lower, buckets = self._levels
         touched: set[int] = set()
         at = self._stale.find(1)
         while at >= 0:
             for node in range(at * FAN_OUT, (at + 1) * FAN_OUT):
-                lower[node] = _node(pack(buckets[node * FAN_OUT : (node + 1) * FAN_OUT]))
-            partitions[at] = _node(pack(lower[at * FAN_OUT : (at + 1) * FAN_OUT]))
+                lower[node] = _node(buckets[node * FAN_OUT : (node + 1) * FAN_OUT])
+            partitions[at] = _node(lower[at * FAN_OUT : (at + 1) * FAN_OUT])
             touched.add(at // FAN_OUT)
             at = self._stale.find(1, at + 1)
         for node in touched:
-            upper[node] = _node(pack(partitions[node * FAN_OUT : (node + 1) * FAN_OUT]))
-        self._levels[0][0] = _node(pack(upper))
+            upper[node] = _node(partitions[node * FAN_OUT : (node + 1) * FAN_OUT])
+        self._levels[0][0] = _node(upper)
         self._stale = bytearray(PAGES)
+        self._roots.clear()
 
     def statistics(self) -> dict[str, int]:
         return {
@@ -174,7 +183,16 @@ class BucketTree:
         }
 
 
-def _node(children: bytes) -> int:
-    if not any(children):
+def _node(children: array[int]) -> int:
+    """The digest above these; 0 above nothing."""
+    packed = _bytes_of(children)
+    if packed.count(0) == len(packed):
         return 0
-    return int.from_bytes(blake2b(children, digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(packed, digest_size=8).digest(), "little")
+
+
+def _bytes_of(digests: array[int]) -> bytes:
+    if _SWAP:
+        digests = digests[:]
+        digests.byteswap()
+    return digests.tobytes()

@@ -69,11 +69,21 @@ class Absorbing:
             elif self.join(name, key, state, group):
                 changed += 1
                 logged.append(entry)
-        result = Absorbed(changed, gone, dict(replica.joiner.collected), None)
+            if isinstance(state, dict) and replica.knowledge.covers(state):
+                replica.joiner.adopt(state)  # who still has the key must not bring it back
+        result = Absorbed(changed, gone, self._cut_of(gone), None)
         if logged:
             replica.log.append(batches.encode_states(logged))
             replica.flusher.plan()
         self.barrier(lambda: done(result))  # also what was here already may wait for the disk
+
+    def _cut_of(self, gone: list[tuple[str, str]]) -> Vector:
+        """What was collected here, as far as it concerns all of these keys."""
+        cut = self._replica.joiner.collected
+        for name, key in gone:
+            shelf = self._replica.shelf.store(name)
+            cut = self._replica.joiner.known_of(shelf, key, cut)
+        return dict(cut)
 
     def barrier(self, done: Callable[[], None]) -> None:
         """`done()`, in a later turn, once everything in memory now is synced."""

@@ -1,8 +1,9 @@
 """Collecting tombstones below the stable cut.
 
 The law of this file: a tombstone goes only when every owner has it on its disk and nobody can still
-send anything older (`Knowledge.stable`), under one stable ring. What was collected is remembered as
-a cut; `Joiner` refuses what the cut covers and this host does not have (T40).
+send anything older (`Knowledge.stable`), under one stable ring, and when nothing in another plane
+would show again without it (`Joiner.pinned`). What was collected is remembered as a cut; `Joiner`
+refuses what the cut covers and this host does not have (T40).
 """
 
 from __future__ import annotations
@@ -63,31 +64,25 @@ class Collector:
         )
 
     def _collect(self, shelf: StoreShelf, key: str) -> None:
-        state, cut = shelf.load(key), self._cut
+        state = shelf.load(key)
         if state is None:
             shelf.not_collectable(key)
             return
+        cut = self._joiner.known_of(shelf, key, self._cut)
         covered = state.covered_by(cut)
         if covered and state.is_dead:
-            self._remember(cut)
+            if self._joiner.pinned(shelf.definition.name, key):
+                return
+            self._joiner.adopt(cut)  # before anything is removed
             shelf.remove(key)
             self.collected_keys += 1
             return
         if isinstance(state, RegisterState):
             alive = [e for e in state.entries if e.value is not None]
             if covered and len(alive) < len(state.entries):
-                self._remember(cut)  # a tombstone beside siblings
+                self._joiner.adopt(cut)  # a tombstone beside siblings
                 state.entries = alive
                 self._joiner.changed(shelf, key, state, state.lsn)
             return
         if not state.is_dead:
             shelf.not_collectable(key)
-
-    def _remember(self, cut: Vector) -> None:
-        """Before anything is removed: from here on `cut` is a context of what is not here."""
-        joiner = self._joiner
-        merged = dict(joiner.collected)
-        for actor, seq in cut.items():
-            if seq > merged.get(actor, 0):
-                merged[actor] = seq
-        joiner.collected = merged

@@ -74,7 +74,7 @@ class ReplicaCore:
             on_full=self._on_full,
             on_fatal=self._on_fatal,
         )
-        self.shelf = Shelf(state)
+        self.shelf = Shelf(state, config.cache_keys_max)
         self.territory = Territory(host_id, self.shelf)
         self.feed = ConflictFeed(state, config.conflicts_max)
         self.joiner = Joiner(
@@ -87,9 +87,10 @@ class ReplicaCore:
             config,
             wanted=None,
             heads=self._own_durable,
-            now_ms=self.hlc.now_ms,
+            times_ms=self.hlc.times_ms,
             now=clock.monotonic,
         )
+        self.hlc.walls_agree = self.outgoing.walls_agree
         self.freshness = Freshness(self.knowledge.seen, clock.monotonic)
         self.collector = Collector(host_id, self.shelf, self.joiner, self.knowledge)
         self.flusher = Flusher(
@@ -136,11 +137,12 @@ class ReplicaCore:
         self.flusher.flush(done)
 
     def _on_timer(self) -> None:
-        """Every `know_s`: tell what is here, push again, collect."""
+        """Every `know_s`: tell what is here, push again, collect. Who is refused tells always: who
+        refuses says so again, or not, if its clock was set right meanwhile."""
         if self.stopped:
             return
         self._timer = self.scheduler.call_later(self.config.know_s, self._on_timer)
-        self.incoming.tell()
+        self.incoming.tell(now=self.writer.clock_error is not None)
         self.look_at_refusals()
         if self.territory.placement is not None:
             self.outgoing.look_for_gaps()
@@ -152,6 +154,11 @@ class ReplicaCore:
     def actor(self) -> int:
         """This data folder's name in dots."""
         return self.writer.actor
+
+    @property
+    def own_actors(self) -> list[int]:
+        """This data folder's name, and those that it had before."""
+        return self.identity.own
 
     @property
     def head(self) -> int:
@@ -219,6 +226,20 @@ class ReplicaCore:
             self.hooks.on_held(peer, upto)
         self.plan_pump()
 
+    def agree_on_time(self, other_ms: int, other_wall_ms: int) -> bool:
+        """Whether another host's time showed that this host's was wrong; it was set right then, and
+        what peers said of the wrong one is over, as is what this host said of theirs."""
+        if not self.hlc.agree(other_ms, other_wall_ms):
+            return False
+        self.no_longer_refused(*self.outgoing.peers)
+        self.incoming.tell(now=True)
+        return True
+
+    def no_longer_refused(self, *peers: str) -> None:
+        """The clocks of these hosts agree with this one's again."""
+        if self.outgoing.forget_refusals(peers):
+            self.look_at_refusals()
+
     def look_at_refusals(self, peer: str | None = None) -> None:
         """While most peers refuse this host's clock, so does it: what nobody takes is not to be
         acknowledged."""
@@ -259,7 +280,7 @@ class ReplicaCore:
     def _complete(self, mark: Mark) -> None:
         mark.head = self.head
         mark.collected = self.joiner.collected
-        mark.dropped_epoch = self.territory.dropped_epoch
+        mark.ring = self.ring
         mark.actors = self.knowledge.actors
 
     def _on_flushed(self, group: int) -> None:

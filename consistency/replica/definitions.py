@@ -81,7 +81,7 @@ class ReplicaConfig:
     busy_keys: int = 2_000
     """With so many changed keys not on disk, periodic exchanges wait: each would digest them."""
     cache_keys_max: int = 200_000
-    """Clean key states kept in memory."""
+    """Clean key states of a store kept in memory."""
     batch_updates_max: int = 4_000
     batch_bytes_max: int = 1 << 20
     gather_bytes_min: int = 8 << 10

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any
 
 from quorate.consistency.replica.definitions import ReplicaConfig
-from quorate.consistency.replica.shelf import META, Shelf, StoreShelf
+from quorate.consistency.replica.shelf import META, Shelf
+from quorate.consistency.ring.placement import Ring
 from quorate.core import codec
 from quorate.core.clock import Scheduler, Timer
 from quorate.core.errors import StorageFull
@@ -32,8 +33,8 @@ class Mark:
     applied: dict[int, int]
     collected: dict[int, int]
     actors: dict[int, str]
-    dropped_epoch: int = 0
-    """The ring under which this host last let go of a partition."""
+    ring: Ring | None = None
+    """The last one that this host went by."""
 
     def encode(self) -> bytes:
         return codec.dumps(
@@ -43,13 +44,15 @@ class Mark:
                 self.applied,
                 self.collected,
                 self.actors,
-                self.dropped_epoch,
+                None if self.ring is None else self.ring.to_plain(),
             ]
         )
 
     @classmethod
     def decode(cls, body: bytes) -> Mark:
-        return cls(*codec.loads(body))
+        group, head, applied, collected, actors, ring = codec.loads(body)
+        known = Ring.from_plain(ring) if ring else None
+        return cls(group, head, applied, collected, actors, known)
 
 
 class Flusher:
@@ -111,23 +114,18 @@ class Flusher:
             self._timer.cancel()
             self._timer = None
         mark = self._snapshot()
-        work = [(shelf, shelf.take_dirty()) for shelf in self._shelf.stores.values()]
-        self._slice(mark, [(shelf, keys) for shelf, keys in work if keys])
+        for shelf in self._shelf.stores.values():
+            shelf.begin_flush()
+        self._slice(mark)
 
-    def _slice(self, mark: Mark, work: list[tuple[StoreShelf, list[str]]]) -> None:
+    def _slice(self, mark: Mark) -> None:
         if self._stopped:
             return
         left = self._config.flush_slice_keys
-        while work and left > 0:
-            shelf, keys = work[-1]
-            part = keys[-left:]
-            del keys[-left:]
-            shelf.settle(part)
-            left -= len(part)
-            if not keys:
-                work.pop()
-        if work:
-            self._scheduler.call_soon(partial(self._slice, mark, work))
+        for shelf in self._shelf.stores.values():
+            left -= shelf.settle_some(left)
+        if any(shelf.flushing for shelf in self._shelf.stores.values()):
+            self._scheduler.call_soon(partial(self._slice, mark))
             return
         self.write(mark)
         self._shelf.disk.flush(partial(self._on_committed, mark))
@@ -147,7 +145,7 @@ class Flusher:
             self.flushed_group = mark.group
             self._counts["flushes"] += 1
             for shelf in self._shelf.stores.values():
-                shelf.forget_clean(self._config.cache_keys_max)
+                shelf.forget_clean()
             self._on_flushed(mark.group)
         elif isinstance(error, StorageFull):
             self._counts["full"] += 1

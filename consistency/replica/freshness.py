@@ -2,7 +2,8 @@
 
 The law of this file: a host that was asked at T (on this host's monotonic clock) and answered with
 its position has told everything it had accepted by T; once everything up to that position is here,
-this host is as fresh as T with regard to it. No clock of another host is read, and a heartbeat
+this host is as fresh as T with regard to it. What a folder that is lost had accepted, those answer
+for who have it. No clock of another host is read, and a heartbeat
 proves nothing (T38).
 """
 
@@ -89,14 +90,14 @@ class Freshness:
     def lag(self, hosts: Iterable[str], since: float) -> int | None:
         """How many updates of `hosts`, by positions no older than monotonic time `since`, are not
         here; None when one of them did not answer since."""
-        total = 0
+        furthest: Vector = {}
         for host in hosts:
             member = self._members.get(host)
             if member is None or member.heads_at < since:
                 return None
             for actor, seq in member.heads.items():
-                total += max(0, seq - self._seen.get(actor, 0))
-        return total
+                furthest[actor] = max(seq, furthest.get(actor, 0))
+        return sum(max(0, seq - self._seen.get(actor, 0)) for actor, seq in furthest.items())
 
     def forget(self, host: str) -> None:
         """It is no member any more."""

@@ -15,6 +15,7 @@ synced. What cannot be taken changes nothing and is answered with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from quorate.consistency.replica import batches
@@ -46,6 +47,8 @@ class Incoming:
         self._told: dict[str, tuple[Any, int]] = {}
         self._rescans: dict[str, int] = {}
         """Peer -> the epoch by which it asked to be told everything again."""
+        self._promised_epoch = 0
+        """The ring on this disk."""
         self._ticks = 0
         self._counts: dict[str, int] = dict.fromkeys(
             ("batches", "updates", "duplicates", "gaps", "unknown", "ahead", "malformed"), 0
@@ -75,7 +78,9 @@ class Incoming:
         knowledge.seen.update(mark.applied)
         knowledge.actors.update(mark.actors)
         replica.joiner.collected = mark.collected
-        replica.territory.dropped_epoch = mark.dropped_epoch
+        if mark.ring is not None:
+            replica.territory.take(mark.ring)
+            self._promised_epoch = mark.ring.epoch
         replica.joiner.whole = lambda partition: False  # what is logged was taken: nothing is dead
         own, last = set(identity.own), mark.group << PLACE_BITS
         for position, body in log.records():
@@ -128,7 +133,7 @@ class Incoming:
         replica = self._replica
         self._told.pop(peer, None)
         parts = message(
-            "hello", h=self.heads(), v=dict(replica.applied), r=reply, w=replica.hlc.now_ms()
+            "hello", h=self.heads(), v=dict(replica.applied), r=reply, w=replica.hlc.times_ms()
         )
         replica.send(peer, parts, False)
 
@@ -138,12 +143,14 @@ class Incoming:
         self._ticks += 1
         epoch = 0 if replica.ring is None else replica.ring.epoch
         vector, heads = dict(replica.applied), self.heads()
-        news, ms = (epoch, vector, heads), replica.hlc.now_ms()
+        own_ms, wall_ms = times_ms = replica.hlc.times_ms()
+        jumped = round((wall_ms - own_ms) / replica.config.drift_max_ms)  # that a clock was set
+        news = epoch, vector, heads, jumped
         for peer in replica.territory.others():
             told, at = self._told.get(peer, (None, 0))
             if told == news and not now and self._ticks - at < TELL_ANYWAY_TICKS:
                 continue
-            if replica.send(peer, message("know", e=epoch, v=vector, h=heads, w=ms), False):
+            if replica.send(peer, message("know", e=epoch, v=vector, h=heads, w=times_ms), False):
                 self._told[peer] = (news, self._ticks)
 
     # --- messages ---------------------------------------------------------------------------------
@@ -170,7 +177,7 @@ class Incoming:
         for actor in heads:
             if actors.setdefault(actor, peer) != peer:
                 raise Malformed(f"host {peer!r} says it is actor {actor} of {actors[actor]!r}")
-        self._look_at_clock(peer, parts["w"])
+        self._look_at_clock(peer, *_times_of(parts["w"]))
         own = {actor: vector.get(actor, 0) for actor in replica.identity.own}
         if own[replica.actor] > replica.head:
             replica.on_amnesia(peer)
@@ -181,7 +188,7 @@ class Incoming:
 
     def _on_push(self, peer: str, parts: dict[str, Any]) -> None:
         again = bool(parts.get("again"))
-        self._look_at_clock(peer, parts["w"])
+        self._look_at_clock(peer, *_times_of(parts["w"]))
         for body in cast(list[bytes], parts["b"]):
             batch = batches.decode_record(body)
             if not isinstance(batch, batches.Batch):
@@ -237,17 +244,20 @@ class Incoming:
         except ClockAhead as error:
             self._counts["ahead"] += 1
             replica.hooks.on_problem(f"updates of host {peer!r} are refused: {error}")
-            replica.send(peer, message("ahead", w=replica.hlc.now_ms()), False)
+            replica.send(peer, message("ahead", w=replica.hlc.times_ms()), False)
             return False
         return True
 
-    def _look_at_clock(self, peer: str, ms: Any) -> None:
-        """Tell a peer whose time is too far ahead before its updates have to be refused."""
-        if type(ms) is not int:
-            raise Malformed("a host's time must be a number of milliseconds")
+    def _look_at_clock(self, peer: str, own_ms: int, wall_ms: int) -> None:
+        """Tell a peer whose time is too far ahead before its updates have to be refused. One whose
+        time is near this host's has no reason left to refuse it."""
         replica = self._replica
-        if ms - replica.hlc.now_ms() > replica.config.drift_max_ms and not replica.hlc.agree(ms):
-            replica.send(peer, message("ahead", w=replica.hlc.now_ms()), False)
+        replica.outgoing.peer(peer).wall = wall_ms, replica.now()
+        ahead_ms, drift_max_ms = own_ms - replica.hlc.now_ms(), replica.config.drift_max_ms
+        if ahead_ms > drift_max_ms and not replica.agree_on_time(own_ms, wall_ms):
+            replica.send(peer, message("ahead", w=replica.hlc.times_ms()), False)
+        elif ahead_ms >= -drift_max_ms:
+            replica.no_longer_refused(peer)
 
     def on_synced(self, group: int, moved: Vector) -> None:
         """The disk has a group: acknowledge what it held."""
@@ -282,7 +292,7 @@ class Incoming:
         vector, heads = vector_from(parts["v"]), vector_from(parts["h"])
         if type(parts["e"]) is not int:
             raise Malformed("an epoch must be a number")
-        self._look_at_clock(peer, parts["w"])
+        self._look_at_clock(peer, *_times_of(parts["w"]))
         self._replica.knowledge.reports[peer] = Report(parts["e"], vector, heads)
         self._acked(peer, vector)
 
@@ -307,20 +317,20 @@ class Incoming:
 
     def _on_ahead(self, peer: str, parts: dict[str, Any]) -> None:
         replica = self._replica
-        if type(parts["w"]) is not int:
-            raise Malformed("a host's time must be a number of milliseconds")
+        own_ms, wall_ms = _times_of(parts["w"])
         known = replica.outgoing.peer(peer)
         replica.outgoing.rewind(known)
-        if replica.hlc.agree(parts["w"]):
-            known.refuses_until = 0.0
+        if replica.agree_on_time(own_ms, wall_ms):
             return
         known.hold_until = replica.now() + replica.config.clock_retry_s
-        if replica.hlc.now_ms() - parts["w"] > replica.config.drift_max_ms:
+        if replica.hlc.now_ms() - own_ms > replica.config.drift_max_ms:
             known.refuses_until = replica.now() + 3 * replica.config.clock_retry_s
         replica.look_at_refusals(peer)
 
     def _on_probe(self, peer: str, parts: dict[str, Any]) -> None:
-        self._replica.send(peer, message("heads", id=parts["id"], h=self.heads()), False)
+        replica = self._replica
+        told = replica.knowledge.orphans(replica.identity.own) | self.heads()
+        replica.send(peer, message("heads", id=parts["id"], h=told), False)
 
     def _on_heads(self, peer: str, parts: dict[str, Any]) -> None:
         self._replica.freshness.on_heads(peer, parts["id"], vector_from(parts["h"]))
@@ -333,16 +343,43 @@ class Incoming:
         self.look_at_rescans()
 
     def look_at_rescans(self) -> None:
-        """Whoever asked is told everything once this host itself makes updates by that ring: what
-        it made by an older one is then all in the log."""
+        """Whoever asked is told everything once this host itself makes updates by that ring, also
+        after a restart: what it made by an older one is then all in the log."""
         replica = self._replica
         epoch = 0 if replica.ring is None else replica.ring.epoch
         for peer, asked in list(self._rescans.items()):
             if epoch >= asked:
                 del self._rescans[peer]
-                replica.writer.close_batch()
-                replica.outgoing.start_rescan(peer, asked)
+                self._promise(epoch, partial(self._start_rescan, peer, asked))
+
+    def _promise(self, epoch: int, done: Callable[[], None]) -> None:
+        """`done()` once this host will never act by a ring older than its own, `epoch`. Not called
+        when the disk is full: who asked asks again."""
+        replica = self._replica
+
+        def flushed(error: Exception | None) -> None:
+            if error is None:
+                self._promised_epoch = max(self._promised_epoch, epoch)
+                done()
+
+        if self._promised_epoch >= epoch:
+            done()
+        else:
+            replica.flusher.flush(flushed)
+
+    def _start_rescan(self, peer: str, epoch: int) -> None:
+        replica = self._replica
+        replica.writer.close_batch()
+        replica.outgoing.start_rescan(peer, epoch)
         replica.plan_pump()
 
     def statistics(self) -> dict[str, int]:
         return dict(self._counts)
+
+
+def _times_of(told: Any) -> tuple[int, int]:
+    """What a host says of its time and its wall clock, in milliseconds. Raises `Malformed`."""
+    times = cast(list[Any], told) if isinstance(told, list) else []
+    if len(times) != 2 or any(type(ms) is not int for ms in times):
+        raise Malformed("a host's time and its wall clock must be numbers of milliseconds")
+    return times[0], times[1]

@@ -32,7 +32,8 @@ MS_SHIFT = 16
 
 class Joiner:
     """`collected`: the cut up to which tombstones were collected here. `whole(partition)`: whether
-    this host has everything of a partition. `on_change(store, key)`, `on_conflict(conflict)`."""
+    this host has everything of a partition; `missing(partition)`: but what these actors made while
+    their host was away, which may come later. `on_change(store, key)`, `on_conflict(conflict)`."""
 
     def __init__(
         self,
@@ -48,6 +49,9 @@ class Joiner:
         self._on_conflict = on_conflict
         self.collected: Vector = {}
         self.whole: Callable[[int], bool] = lambda partition: True
+        self.missing: Callable[[int], frozenset[int]] = lambda partition: frozenset()
+        self.pinned: Callable[[str, str], bool] = lambda store, key: False
+        """Whether a tombstone must stay because of something that it hides in another plane."""
         self.changes = 0
         self.dropped = 0
 
@@ -55,9 +59,23 @@ class Joiner:
 
     def _floor(self, shelf: StoreShelf, key: str) -> Vector:
         """The context of a key that is not here."""
-        if self.collected and self.whole(shelf.point(key) >> 24):
-            return self.collected
-        return {}
+        if not self.collected or not self.whole(shelf.point(key) >> 24):
+            return {}
+        return self.known_of(shelf, key, self.collected)
+
+    def known_of(self, shelf: StoreShelf, key: str, cut: Vector) -> Vector:
+        """A cut, without those of whose updates of the key something may be missing here."""
+        missing = self.missing(shelf.point(key) >> 24)
+        return {a: s for a, s in cut.items() if a not in missing} if missing else cut
+
+    def adopt(self, cut: Vector) -> None:
+        """From here on `cut` is a context of what is not here: all of it was applied, and what of
+        it is not here was collected, here or by another owner."""
+        merged = dict(self.collected)
+        for actor, seq in cut.items():
+            if seq > merged.get(actor, 0):
+                merged[actor] = seq
+        self.collected = merged
 
     def cut_of(self, store: str, key: str) -> Vector:
         """What was collected here, as far as it concerns a key."""
@@ -112,9 +130,10 @@ class Joiner:
     def is_dead(self, name: str, key: str, state: KeyState) -> bool:
         """Whether a state that came is only what was collected here already."""
         shelf = self._shelf.store(name)
-        if shelf.load(key) is not None or not self._floor(shelf, key):
+        if shelf.load(key) is not None:
             return False
-        return state.covered_by(self.collected)
+        floor = self._floor(shelf, key)
+        return bool(floor) and state.covered_by(floor)
 
     def drop_dead(self, name: str, key: str, cut: Vector, group: int) -> bool:
         """The owners collected everything of this key up to `cut`: so do we."""
@@ -123,6 +142,8 @@ class Joiner:
         if state is None:
             return False
         if state.covered_by(cut):
+            if self.pinned(name, key):
+                return False
             shelf.remove(key)
             self._on_change(name, key)
             self.dropped += 1
@@ -229,10 +250,15 @@ class Joiner:
         self, shelf: StoreShelf, key: str, mine: KeyState, theirs: KeyState, group: int
     ) -> bool:
         """Hosts that could not see each other made the key two different things: all keep the same
-        one, the other's value goes to the feed."""
-        keep_mine = stronger_kind(mine.kind, theirs.kind) == "mine"
-        loser = theirs if keep_mine else mine
-        self._tell(shelf, key, None, lost_entries(loser), "type")
+        one, the other's value goes to the feed. A CRDT that was deleted and collected where a
+        register was written then is only behind: nothing is lost."""
+        if has_collected(mine, theirs):
+            return False
+        over = has_collected(theirs, mine)
+        keep_mine = not over and stronger_kind(mine.kind, theirs.kind) == "mine"
+        if not over:
+            loser = theirs if keep_mine else mine
+            self._tell(shelf, key, None, lost_entries(loser), "type")
         if keep_mine:
             return False
         theirs.digest = mine.digest
@@ -254,6 +280,13 @@ def merge_above(state: CrdtState, other: CrdtState, cut: Vector) -> bool:
         context.join(other.crdt.context)
         return changed or context.spans != before
     return state.merge(other)
+
+
+def has_collected(state: KeyState, other: KeyState) -> bool:
+    """Whether a register was written by who had collected all that a CRDT of its key ever saw."""
+    if not isinstance(state, RegisterState) or isinstance(other, RegisterState):
+        return False
+    return other.covered_by(state.context)
 
 
 def lost_entries(state: KeyState) -> list[RegisterEntry]:

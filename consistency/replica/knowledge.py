@@ -58,6 +58,14 @@ class Knowledge:
         applied = self.applied
         return all(applied.get(actor, 0) >= seq for actor, seq in vector.items())
 
+    def orphans(self, own: Iterable[int]) -> Vector:
+        """What is here of actors that are nobody's present folder, as far as hosts have told: no
+        host answers for them, so whoever has something of them does."""
+        alive = set(own)
+        for report in self.reports.values():
+            alive.update(report.heads)
+        return {actor: seq for actor, seq in self.applied.items() if actor not in alive}
+
     def buried(self, own: Iterable[int], others: Iterable[str], epoch: int) -> Vector:
         """See `StoreReplica.buried`."""
         alive, highest = set(own), dict(self.applied)

@@ -9,7 +9,7 @@ state of a peer is what it said, never what was sent.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -46,6 +46,8 @@ class Peer:
     hold_until: float = 0.0
     refuses_until: float = 0.0
     """It said that this host's clock is too far ahead; forgotten then, unless it says so again."""
+    wall: tuple[int, float] | None = None
+    """What its wall clock said, in milliseconds, and when that was heard."""
     rescan: tuple[int, int, int] | None = None
     """(epoch, next position, last position): everything kept is told again, for a new owner."""
 
@@ -66,7 +68,7 @@ class Outgoing:
         *,
         wanted: Wanted | None,
         heads: Callable[[], Vector],
-        now_ms: Callable[[], int],
+        times_ms: Callable[[], tuple[int, int]],
         now: Callable[[], float],
     ) -> None:
         self._log = log
@@ -74,7 +76,7 @@ class Outgoing:
         self._config = config
         self.wanted = wanted
         """None: every update goes to everybody."""
-        self._now_ms = now_ms
+        self._times_ms = times_ms
         self._heads = heads
         """Own actor -> what is on this disk of it."""
         self._now = now
@@ -168,7 +170,7 @@ class Outgoing:
     def _push(self, bodies: list[bytes], **parts: Any) -> dict[str, Any]:
         """A push says this host's time, so that a wrong clock is noticed before a stamp is
         refused."""
-        return message("push", b=bodies, w=self._now_ms(), **parts)
+        return message("push", b=bodies, w=self._times_ms(), **parts)
 
     def _next(self, peer: Peer, synced_position: int) -> tuple[list[OwnRecord], list[bytes]]:
         """The records of the next push, and their bodies."""
@@ -275,6 +277,24 @@ class Outgoing:
         now = self._now()
         linked = [peer for peer in self.peers.values() if peer.greeted]
         return sum(peer.refuses_until > now for peer in linked), len(linked)
+
+    def forget_refusals(self, hosts: Iterable[str]) -> bool:
+        """What these peers said of this host's clock no longer holds. Whether any had said it."""
+        refused = [peer for host in hosts if (peer := self.peer(host)).refuses_until]
+        for peer in refused:
+            peer.refuses_until = 0.0
+        return bool(refused)
+
+    def walls_agree(self) -> bool:
+        """Whether the wall clocks of most hosts that are linked are near this host's."""
+        told = [peer.wall for peer in self.peers.values() if peer.greeted]
+        now, (_, own_ms) = self._now(), self._times_ms()
+        near = 0
+        for wall in told:
+            if wall is not None:
+                ahead_ms = wall[0] + (now - wall[1]) * 1000 - own_ms
+                near += abs(ahead_ms) <= self._config.drift_max_ms
+        return near * 2 > len(told)
 
     # --- who has what -----------------------------------------------------------------------------
 

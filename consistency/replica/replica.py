@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from quorate.consistency.crdt import Crdt
 from quorate.consistency.merkle.ports import Absorbed
 from quorate.consistency.merkle.tree import BucketTree
 from quorate.consistency.replica.core import ReplicaCore
@@ -24,7 +25,10 @@ from quorate.consistency.replica.shelf import STATE_TABLES
 from quorate.consistency.replica.states import KeyState, Vector
 from quorate.consistency.replica.writing import Update
 from quorate.consistency.ring.placement import Placement, Ring, bucket_of
-from quorate.core.errors import ConfigError
+from quorate.core.errors import ConfigError, Unavailable
+
+NOBODY: frozenset[int] = frozenset()
+LEAVING = "this host is leaving and has handed its keys over: ask another host; nothing was written"
 
 __all__ = ["LOG_TABLES", "STATE_TABLES", "StoreReplica", "Update"]
 
@@ -130,6 +134,11 @@ class StoreReplica(ReplicaCore):
         """Every key here, tombstones included."""
         return self.shelf.store(store).keys(partition)
 
+    def keys_under(self, store: str, prefix: str, after: str = "", limit: int = 512) -> list[str]:
+        """The first keys here that begin with `prefix` and come after `after`, tombstones included;
+        `prefix` has a slash, and the store is one whose keys live together (`ring.placement`)."""
+        return self.shelf.store(store).keys_under(prefix, after, limit)
+
     def put(
         self,
         store: str,
@@ -162,6 +171,26 @@ class StoreReplica(ReplicaCore):
     ) -> Update:
         """Apply a CRDT operation. Raises like `put`, and `UsageError` for a wrong operation."""
         return self.writer.operate(store, key, kind, op, args, deps, floor, destinations)
+
+    def join_delta(
+        self,
+        store: str,
+        key: str,
+        delta: Crdt,
+        *,
+        stamp: int = 0,
+        deps: Vector | None = None,
+        floor: int = 0,
+        destinations: int | None = None,
+    ) -> Update:
+        """Join a delta that was made before, under dots of its own, as an update of this host:
+        twice the same changes nothing the second time. Raises like `put`."""
+        return self.writer.join_delta(store, key, delta, stamp, deps, floor, destinations)
+
+    def admit(self, updates: int, size_bytes: int) -> None:
+        """So many updates follow in this turn of the loop, and are to be one batch: raises now what
+        any of them would raise because of this host (`StorageFull`, `Overloaded`, `Stopped`)."""
+        self.writer.admit(updates, size_bytes)
 
     def mark_volatile(self, done: Callable[[], None]) -> None:
         """Before the first update that is acknowledged from memory: `done()` once this disk says
@@ -200,10 +229,24 @@ class StoreReplica(ReplicaCore):
     def whole(self, whole: Callable[[int], bool]) -> None:
         self.joiner.whole = whole
 
+    def misses(self, unheard: Callable[[int], frozenset[str]]) -> None:
+        """`unheard(partition)`: hosts that were away when a partition came here."""
+        actors = self.knowledge.actors
+
+        def missing(partition: int) -> frozenset[int]:
+            away = unheard(partition)
+            return frozenset(a for a, host in actors.items() if host in away) if away else NOBODY
+
+        self.joiner.missing = missing
+
     @property
-    def dropped_epoch(self) -> int:
-        """Rings older than this one must not be believed: something was dropped under it."""
-        return self.territory.dropped_epoch
+    def pinned(self) -> Callable[[str, str], bool]:
+        """(store, key): whether a tombstone of the key must stay; set by who has another plane."""
+        return self.joiner.pinned
+
+    @pinned.setter
+    def pinned(self, pinned: Callable[[str, str], bool]) -> None:
+        self.joiner.pinned = pinned
 
     @property
     def busy(self) -> bool:
@@ -221,6 +264,11 @@ class StoreReplica(ReplicaCore):
     def unpushed(self, host: str) -> int:
         """Bytes of own updates that a host's disk does not have yet, as far as is known."""
         return self.outgoing.lacking(host) + self.writer.unsynced_bytes
+
+    def refuse_updates(self, *, refuse: bool) -> None:
+        """Raise `Unavailable` to who updates here, because this host has left the ring; or do not
+        any more."""
+        self.writer.leaving = Unavailable(LEAVING) if refuse else None
 
     def settle(self) -> None:
         """Bring the trees in step with memory."""
@@ -251,8 +299,6 @@ class StoreReplica(ReplicaCore):
 
     def forget(self, store: str, partition: int, done: Callable[[], None]) -> None:
         """Drop what is here of a partition that others own."""
-        if self.ring is not None:
-            self.territory.dropped_epoch = self.ring.epoch
         shelf = self.shelf.store(store)
         for key in list(shelf.keys(partition)):
             shelf.remove(key)

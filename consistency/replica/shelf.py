@@ -12,11 +12,12 @@ On disk a state's key is store number (2 bytes), bucket (2 bytes), the key's UTF
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import cast
 
 from quorate.consistency.merkle.tree import BucketTree, key_digest
 from quorate.consistency.replica.definitions import StoreDef, check_key, check_store_name
-from quorate.consistency.replica.states import KeyState, RegisterState, state_of
+from quorate.consistency.replica.states import KeyState, RegisterState, state_on_disk
 from quorate.consistency.ring.placement import bucket_of, point
 from quorate.core import codec
 from quorate.core.errors import CorruptStorage, LimitExceeded
@@ -26,19 +27,25 @@ KEYS, META, CONFLICTS, MERKLE, DEAD = "keys", "meta", "conflicts", "merkle", "de
 STATE_TABLES = (KEYS, META, CONFLICTS, MERKLE, DEAD)
 STORES_MAX = 65_000
 POINTS_MAX = 400_000
+FORGET_RATIO = 1.05
+"""Reads let states go when there are so many times more than shall be kept: some at a time."""
 
 
 class StoreShelf:
     """One store's states on one host."""
 
-    def __init__(self, number: int, definition: StoreDef, disk: StateStore) -> None:
+    def __init__(self, number: int, definition: StoreDef, disk: StateStore, clean_max: int) -> None:
         self.number = number
         self.definition = definition
         self.defined = False
         self.disk = disk
+        self.clean_max = clean_max
+        """Clean states kept in memory."""
         self.prefix = number.to_bytes(2, "big")
         self.states: dict[str, KeyState] = {}
         self.dirty: dict[str, None] = {}
+        self.flushing: dict[str, None] = {}
+        """Changed before the flush that runs, and not settled yet."""
         self.tree = BucketTree()
         self.candidates: set[str] = set()
         """Keys in which something may be collected one day."""
@@ -92,12 +99,14 @@ class StoreShelf:
                 return None
             state = self.states[key] = self._decode(key, value)
             self._resolve(key, state)
+            if len(self.states) > self.clean_max * FORGET_RATIO:
+                self.forget_clean()
         return state
 
     def _decode(self, key: str, value: bytes) -> KeyState:
         try:
-            state = state_of(codec.loads(memoryview(value)[8:], depth_max=40))
-        except codec.Malformed as error:
+            state = state_on_disk(codec.loads(memoryview(value)[8:], depth_max=40))
+        except (codec.Malformed, TypeError, ValueError) as error:
             raise CorruptStorage(
                 f"store {self.definition.name!r}, key {key!r}: the state on disk cannot be read: "
                 f"{error}"
@@ -144,13 +153,23 @@ class StoreShelf:
         if key in self.candidates:
             self._mark(key, self.row_key(key))
 
-    def take_dirty(self) -> list[str]:
-        keys = list(self.dirty)
+    def begin_flush(self) -> None:
+        """What is dirty now is to be settled by this flush, in slices."""
+        self.flushing.update(self.dirty)
         self.dirty.clear()
-        return keys
+
+    def settle_some(self, keys_max: int) -> int:
+        """Settle a slice of the flush; how many keys that were."""
+        keys = list(islice(self.flushing, keys_max))
+        for key in keys:
+            del self.flushing[key]
+        self.settle(keys)
+        return len(keys)
 
     def settle_all(self) -> None:
-        self.settle(self.take_dirty())
+        """Whatever changed, also what a flush has not come to yet: the tree is in step then."""
+        self.begin_flush()
+        self.settle_some(len(self.flushing))
 
     def remove(self, key: str) -> None:
         """The key is gone: collected, or moved away."""
@@ -161,6 +180,7 @@ class StoreShelf:
             self.disk.delete(KEYS, row_key)
         self.states.pop(key, None)
         self.dirty.pop(key, None)
+        self.flushing.pop(key, None)
         if key in self.candidates:
             self._mark(key, row_key)
 
@@ -169,17 +189,14 @@ class StoreShelf:
         for page in self.tree.take_unsaved():
             self.disk.put(MERKLE, self.prefix + bytes((page,)), self.tree.page(page))
 
-    def forget_clean(self, limit_keys: int) -> None:
+    def forget_clean(self) -> None:
         """Let clean states go from memory, the oldest first."""
-        over = len(self.states) - limit_keys
-        if over <= 0:
-            return
-        for key in list(self.states):
-            if key not in self.dirty:
+        over = len(self.states) - self.clean_max
+        if over > 0:
+            dirty, flushing = self.dirty, self.flushing
+            clean = (key for key in self.states if key not in dirty and key not in flushing)
+            for key in list(islice(clean, over)):
                 del self.states[key]
-                over -= 1
-                if over <= 0:
-                    return
 
     def bucket(self, bucket: int) -> list[tuple[str, int]]:
         """The keys of a bucket with their digests, by key, as `settle_all` left them."""
@@ -202,6 +219,15 @@ class StoreShelf:
                 yield row_key[4:].decode()
             start = rows[-1][0] + b"\0"
 
+    def keys_under(self, prefix: str, after: str = "", limit: int = 512) -> list[str]:
+        """The first keys that begin with `prefix` and come after `after`, in order: of a store
+        whose keys live together, by a prefix that says where. Settles first."""
+        self.settle_all()
+        start = self.row_key(prefix)
+        low = max(start, start[:4] + after.encode() + b"\0") if after else start
+        rows = self.disk.scan(KEYS, low, start + b"\xff", limit=limit)
+        return [row_key[4:].decode() for row_key, _ in rows]
+
 
 def is_collectable(state: KeyState) -> bool:
     """Whether something in it may be collected one day: a tombstone, or a CRDT's."""
@@ -211,16 +237,17 @@ def is_collectable(state: KeyState) -> bool:
 
 
 class Shelf:
-    """All stores of one host."""
+    """All stores of one host. `clean_max`: see `StoreShelf`."""
 
-    def __init__(self, disk: StateStore) -> None:
+    def __init__(self, disk: StateStore, clean_max: int) -> None:
         self.disk = disk
+        self._clean_max = clean_max
         self.stores: dict[str, StoreShelf] = {}
         for key, value in disk.scan(META, b"store/", b"store0"):
             name = key[6:].decode()
             number = cast(int, codec.loads(value))
             self.stores[name] = StoreShelf(
-                number, StoreDef(name, "siblings"), disk
+                number, StoreDef(name, "siblings"), disk, clean_max
             )  # until somebody says what it is, everything is kept
 
     def store(self, name: str) -> StoreShelf:
@@ -232,7 +259,9 @@ class Shelf:
                 raise LimitExceeded(f"{STORES_MAX} stores are the most that a host keeps")
             number = 1 + max((s.number for s in self.stores.values()), default=0)
             self.disk.put(META, b"store/" + name.encode(), codec.dumps(number))
-            shelf = self.stores[name] = StoreShelf(number, StoreDef(name, "siblings"), self.disk)
+            definition = StoreDef(name, "siblings")
+            shelf = StoreShelf(number, definition, self.disk, self._clean_max)
+            self.stores[name] = shelf
         return shelf
 
     @property

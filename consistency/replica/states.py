@@ -20,6 +20,11 @@ from quorate.core.codec import Malformed
 
 REGISTER = "register"
 ENTRIES_MAX = 4096
+BESIDE_LOGS = 1 << 52
+"""Actors from here on have no log: their dots came in deltas made beforehand (`join_delta`), and
+where those stand in the logs of hosts is among the state's deps."""
+GROUP = 0
+"""The strong plane among the actors of `deps`; its sequence is an index of the group's log."""
 _HEAD = b"\x83" + codec.dumps(REGISTER)
 """CBOR: an array of three, of which the first is the kind."""
 Vector = dict[int, int]
@@ -33,7 +38,7 @@ class RegisterEntry(NamedTuple):
     stamp: int
     value: bytes | None
     deps: Vector | None = None
-    """What the writing session had written and seen."""
+    """What the writing session had written and seen, also of the group (`GROUP`)."""
 
 
 class RegisterState:
@@ -151,8 +156,15 @@ class CrdtState:
 
     def covered_by(self, cut: Mapping[int, int]) -> bool:
         """Whether every dot that was ever seen here is within `cut`."""
-        context = self.crdt.context
-        return all(context.high(actor) <= cut.get(actor, 0) for actor in context.spans)
+        context, beside = self.crdt.context, False
+        for actor in context.spans:
+            if actor >= BESIDE_LOGS:
+                beside = True
+            elif context.high(actor) > cut.get(actor, 0):
+                return False
+        if not beside:
+            return True
+        return all(a == GROUP or seq <= cut.get(a, 0) for a, seq in self.deps.items())
 
     def merge(self, other: CrdtState) -> bool:
         """Join another state or delta; True if anything changed."""
@@ -227,6 +239,15 @@ def vector_of(value: Any) -> Vector:
     return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
 
+def deps_of(value: Any) -> Vector:
+    """What an update depends on, from its flat list: a vector, also of the group. Raises
+    `Malformed`."""
+    if isinstance(value, list) and cast(list[Any], value)[:1] == [GROUP]:
+        strong, rest = cast(list[Any], value)[1:2], cast(list[Any], value)[2:]
+        return {GROUP: vector_of([1, *strong])[1], **vector_of(rest)}
+    return vector_of(value)
+
+
 def vector_from(value: Any) -> Vector:
     """A vector from a message: a map, or a flat list. Raises `Malformed`."""
     if isinstance(value, list):
@@ -251,9 +272,7 @@ def entry_of(row: Any) -> RegisterEntry:
             and 0 <= stamp < 1 << 64
             and (value is None or isinstance(value, bytes))
         ):
-            return RegisterEntry(
-                actor, seq, stamp, value, None if deps is None else vector_of(deps)
-            )
+            return RegisterEntry(actor, seq, stamp, value, None if deps is None else deps_of(deps))
     raise Malformed("a register entry must be [actor, seq, stamp, value, deps]")
 
 
@@ -276,7 +295,27 @@ def state_of(wire: Any) -> KeyState:
     crdt = decode(parts[2])
     if crdt.kind != parts[0]:
         raise Malformed(f"a state says {parts[0]!r} and holds a {crdt.kind!r}")
-    return CrdtState(crdt, parts[1], vector_of(parts[3]) if len(parts) == 4 else None)
+    return CrdtState(crdt, parts[1], deps_of(parts[3]) if len(parts) == 4 else None)
+
+
+def state_on_disk(wire: Any) -> KeyState:
+    """A key's state that this replica wrote itself and whose checksum held, so that what a register
+    consists of need not be looked at one by one. Raises as `state_of`, or `TypeError` and its kind
+    for what is no state at all."""
+    if len(wire) != 3 or wire[0] != REGISTER:
+        return state_of(wire)
+    _, rows, context = wire
+    entries = [
+        RegisterEntry(actor, seq, stamp, value, None if deps is None else _pairs(deps))
+        for actor, seq, stamp, value, deps in rows
+    ]
+    return RegisterState(entries, _pairs(context))
+
+
+def _pairs(flat: list[int]) -> Vector:
+    if len(flat) == 2:
+        return {flat[0]: flat[1]}
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 Side = Literal["mine", "theirs"]

@@ -19,19 +19,15 @@ class Territory:
         self.placement: Placement | None = None
         self.members: tuple[str, ...] = ()
         self.everywhere = True
-        self.dropped_epoch = 0
-        """The ring under which this host last let go of a partition; kept on disk with what is
-        left. A host that starts behind must not believe an older ring: it would think that it has
-        what it dropped."""
 
     @property
     def ring(self) -> Ring | None:
         return None if self.placement is None else self.placement.ring
 
     def take(self, ring: Ring) -> bool:
-        """Take a newer ring; False for one that is not newer, or older than what was dropped."""
-        if ring.epoch < self.dropped_epoch:
-            return False
+        """Take a newer ring; False for one that is not newer. The last one is kept on disk with the
+        states: by an older one, a host that starts would think that it has what it dropped, and
+        keep from the others what they gained."""
         if self.ring is not None and ring.epoch <= self.ring.epoch:
             return False
         self.placement = Placement(ring)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from quorate.consistency.crdt import Crdt
 from quorate.consistency.replica import batches
 from quorate.consistency.replica.definitions import (
     VALUE_BYTES_MAX,
@@ -77,6 +78,8 @@ class Writer:
         """The last sequence in a log record."""
         self.closed: QuorateError | None = None
         self.clock_error: QuorateError | None = None
+        self.leaving: QuorateError | None = None
+        """Others have taken over what was here; an update made now might reach nobody."""
         self._rows: dict[tuple[str, str], batches.Update] = {}
         """This turn's updates, one per key: a later one of a key says all that the earlier said.
         A CRDT's row holds the delta itself until the batch is closed."""
@@ -94,6 +97,8 @@ class Writer:
             raise self.closed
         if self.clock_error is not None:
             raise self.clock_error
+        if self.leaving is not None:
+            raise self.leaving
         if self._log.full:
             raise StorageFull("this host's disk is full; nothing was written")
         if self.unsynced_bytes > self._config.unsynced_bytes_max:
@@ -180,6 +185,55 @@ class Writer:
             only = wider(before[batches.ONLY], only)
         self._add([store, key, kind, seq, stamp, delta, None, deps, only], 64)
         return Update(store, key, seq, stamp, group)
+
+    def join_delta(
+        self,
+        store: str,
+        key: str,
+        delta: Crdt,
+        stamp: int,
+        deps: Vector | None,
+        floor: int,
+        only: int | None,
+    ) -> Update:
+        """Join a delta made elsewhere or before, whose dots are of no host's log. It takes a place
+        in this log like any update; the place is among what a reader's session must find."""
+        check_key(key)
+        self._check(key, 0)
+        shelf = self._store(store)
+        state = shelf.states.get(key) or shelf.load(key)
+        if state is None:
+            state = self._joiner.new_crdt(delta.kind)
+        if isinstance(state, RegisterState) or state.kind != delta.kind:
+            raise WrongType(f"store {store!r}, key {key!r} is a {state.kind}, not a {delta.kind}")
+        before = self._earlier(store, key, delta.kind)
+        if before is not None:
+            before[batches.FIRST].merge(delta)
+            deps = joined(before[batches.DEPS] or {}, deps or {}) or None
+            only = wider(before[batches.ONLY], only)
+        state.crdt.merge(delta)
+        stamp = self._hlc.now(max(floor, state.stamp, stamp))
+        seq = self.head = self.head + 1
+        deps = {**(deps or {}), self.actor: seq}
+        state.took(stamp, deps)
+        group = self._log.group
+        self._joiner.changed(shelf, key, state, group)
+        sent = delta if before is None else before[batches.FIRST]
+        self._add([store, key, delta.kind, seq, stamp, sent, None, deps, only], 64)
+        return Update(store, key, seq, stamp, group)
+
+    def admit(self, updates: int, size_bytes: int) -> None:
+        """See `StoreReplica.admit`."""
+        size_bytes += updates * UPDATE_OVERHEAD_BYTES
+        config = self._config
+        self._check("", 0)
+        if self.unsynced_bytes + size_bytes > config.unsynced_bytes_max:
+            raise Overloaded(f"{self.unsynced_bytes} bytes wait for this host's disk; slow down")
+        if self._rows and (
+            len(self._rows) + updates >= config.batch_updates_max
+            or self._batch_bytes + size_bytes >= config.batch_bytes_max
+        ):
+            self.close_batch()
 
     def delete(
         self, store: str, key: str, deps: Vector | None, floor: int, only: int | None

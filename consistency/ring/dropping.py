@@ -3,7 +3,9 @@
 The law of this file: a partition of a store that this host does not own under a stable ring is
 compared with each of its owners; only when all of them have taken what is here, and nothing changed
 here meanwhile, it is dropped, one partition at a time. A host that is itself out of the ring hands
-over in the same way but drops nothing: it may be back.
+over in the same way but drops nothing: it may be back. While it makes no updates of its own, what
+changes here came from an owner, so an owner that has once taken everything keeps having it: without
+that, a host under load would compare what others go on writing for ever.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ class Dropping:
         self._running = False
         self._dropping = False
         self._retry_at: dict[str, float] = {}
+        self._given: dict[Stray, set[str]] | None = None
+        """While this host makes no updates: which owners have taken all of a stray since then."""
         self.dropped = 0
 
     def on_ring(self, placement: Placement) -> None:
@@ -49,12 +53,24 @@ class Dropping:
         self._checks.clear()
         self._queue.clear()
         self._retry_at.clear()
+        if self._given is not None:
+            self._given = {}
+
+    def makes_updates(self, makes: bool) -> None:
+        """Whether this host makes updates; if not, what is given to an owner stays given."""
+        self._given = None if makes else {}
+
+    @property
+    def gives(self) -> bool:
+        """Whether this host hands over, and makes no updates."""
+        return self._given is not None
 
     def handed_over(self) -> bool:
         """Whether every owner has everything that is here and not owned here."""
         placement = self._placement()
         return placement is not None and all(
-            self._is_shown(placement, stray) for stray in self._strays(placement)
+            self._is_shown(placement, stray) or self._is_given(placement, stray)
+            for stray in self._strays(placement)
         )
 
     def work(self) -> None:
@@ -112,6 +128,11 @@ class Dropping:
             and check.by >= set(self._owners(placement, stray))
         )
 
+    def _is_given(self, placement: Placement, stray: Stray) -> bool:
+        return self._given is not None and self._given.get(stray, set()) >= set(
+            self._owners(placement, stray)
+        )
+
     # --- showing --------------------------------------------------------------------------------
 
     def _check_some(self, placement: Placement, strays: list[Stray]) -> None:
@@ -122,9 +143,10 @@ class Dropping:
             check = self._checks.get(stray)
             if check is None or check.digest != self._digest(stray):
                 check = self._checks[stray] = _Check(self._digest(stray))
+            has_it = check.by if self._given is None else self._given.get(stray, set()) | check.by
             for peer in self._owners(placement, stray):
                 retry_at = self._retry_at.get(peer, 0.0)
-                if peer in self._site.up and peer not in check.by and now >= retry_at:
+                if peer in self._site.up and peer not in has_it and now >= retry_at:
                     wanted.setdefault((peer, stray[0]), set()).add(stray[1])
         if wanted:
             (peer, store), partitions = min(wanted.items())
@@ -133,6 +155,7 @@ class Dropping:
 
     def _check(self, peer: str, store: str, partitions: list[int]) -> None:
         before = {partition: self._checks[store, partition] for partition in partitions}
+        given = self._given
 
         def done(report: Report) -> None:
             self._running = False
@@ -143,6 +166,8 @@ class Dropping:
                 return
             self._site.data.settle()
             for partition, check in before.items():
+                if given is not None and given is self._given:
+                    given.setdefault((store, partition), set()).add(peer)
                 # What came from the owner, or was changed meanwhile, is shown next time.
                 if check.digest == self._digest((store, partition)):
                     check.by.add(peer)

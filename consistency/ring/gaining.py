@@ -12,7 +12,7 @@ updates may be missing. A partition of which nobody is left is given up after as
 from __future__ import annotations
 
 from quorate.consistency.merkle.session import Report
-from quorate.consistency.ring.placement import PARTITIONS, Placement
+from quorate.consistency.ring.placement import PARTITIONS, Placement, Ring
 from quorate.consistency.ring.site import Site
 
 
@@ -26,6 +26,7 @@ class Gaining:
         self._ready: frozenset[int] = frozenset()
         self._gained: frozenset[int] = frozenset()
         self._numbers: frozenset[int] = frozenset()
+        self._everyone: frozenset[str] = frozenset()
         self._members: set[str] = set()
         """Who still has to push again."""
         self._asked_at: dict[str, float] = {}
@@ -59,12 +60,12 @@ class Gaining:
 
     def on_ring(self, placement: Placement) -> None:
         """A newer ring."""
-        site, ring = self._site, placement.ring
+        ring = placement.ring
         self._epoch = ring.epoch
         self._pending = self._ready = self._gained = frozenset()
         self._widen(placement)
-        self._members = set(site.members | set(ring.hosts) | set(ring.before or ()))
-        self._members.discard(site.host_id)
+        self._everyone = self._all_members(ring)
+        self._members = set(self._everyone)
         for collection in (self._asked_at, self._retry_at):
             collection.clear()
         self._helped.clear()
@@ -88,11 +89,36 @@ class Gaining:
             self._helped.clear()
             self._told = 0
 
+    def on_members(self) -> None:
+        """Members came or went. A host that has just started may have known an older list: who left
+        is not waited for, who came meanwhile is."""
+        placement = self._site.placement
+        if placement is None:
+            return
+        everyone = self._all_members(placement.ring)
+        if self._pending:
+            self._members |= everyone - self._everyone
+        self._members &= everyone
+        self._everyone = everyone
+        for host in self._unheard.keys() - everyone:
+            self._hear(host)
+        self.work()
+
+    def _hear(self, host: str) -> None:
+        """Nothing more is to come of what a host had while it was away."""
+        if self._unheard.pop(host, None) is not None and self.done:
+            self._site.hooks.on_ready(self._epoch)
+
+    def _all_members(self, ring: Ring) -> frozenset[str]:
+        """All others that may make updates, or that own data."""
+        hosts = self._site.members.union(ring.hosts, ring.before or ())
+        return hosts - {self._site.host_id}
+
     def on_rescanned(self, peer: str, epoch: int) -> None:
         """The peer has pushed again all that it kept, by the ring of `epoch`."""
         if epoch == self._epoch:
             self._members.discard(peer)
-            self._unheard.pop(peer, None)
+            self._hear(peer)
             self.work()
 
     # --- doing ----------------------------------------------------------------------------------

@@ -56,7 +56,10 @@ class Mover:
     # --- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Begin to beat, by the ring that the data went by when this host ran last."""
+        ring = self._site.data.ring
+        if ring is not None:
+            self.on_ring(ring)
         self._on_tick()
 
     def stop(self) -> None:
@@ -78,10 +81,10 @@ class Mover:
     # --- what happens to it ---------------------------------------------------------------------
 
     def on_ring(self, ring: Ring) -> None:
-        """The ring record as this host has it; an older one than known is ignored, or than one
-        under which something was dropped here."""
+        """The ring record as this host has it; an older one than known is ignored, or than the one
+        that the data went by when this host ran last."""
         site = self._site
-        if ring.epoch < site.data.dropped_epoch:
+        if site.data.ring is not None and ring.epoch < site.data.ring.epoch:
             return
         if site.placement is not None and ring.epoch <= site.placement.ring.epoch:
             return
@@ -93,6 +96,7 @@ class Mover:
     def on_members(self, members: Iterable[str]) -> None:
         """The voters and learners of the group: all who may make updates."""
         self._site.members = frozenset(members)
+        self.gaining.on_members()
 
     def on_peer(self, peer: str, up: bool) -> None:
         """The link to `peer` came or went. (Tell the exchange as well.)"""
@@ -138,7 +142,8 @@ class Mover:
 
     def drain(self, done: Callable[[], None]) -> None:
         """Ask to be taken out of the ring; `done()` when every new owner has everything that is
-        here, and every update made here was acknowledged by the hosts of the ring.
+        here, and every update made here was acknowledged by the hosts of the ring. Once out of it
+        this host refuses updates, until `stay`.
 
         A host that is the last one is never done: bound the wait.
         """
@@ -150,6 +155,11 @@ class Mover:
         """Take the wish to leave back; who waits for `drain` is told nothing more."""
         self.leaving = False
         self._drained.clear()
+        self._make_updates(True)
+
+    def _make_updates(self, make: bool) -> None:
+        self._site.data.refuse_updates(refuse=not make)
+        self.dropping.makes_updates(make)
 
     def _look_at_drain(self) -> None:
         placement = self._site.placement
@@ -157,7 +167,11 @@ class Mover:
             return
         ring = placement.ring
         gone = ring.before is None and ring.hosts and self._site.host_id not in ring.hosts
-        if not gone or any(self._site.data.unpushed(host) for host in ring.hosts):
+        if not gone:
+            return
+        if not self.dropping.gives:
+            self._make_updates(False)  # or there would always be one on its way
+        if any(self._site.data.unpushed(host) for host in ring.hosts):
             return
         self._site.data.settle()
         if self.dropping.handed_over():

@@ -20,13 +20,26 @@ from quorate.consistency.merkle.tree import PAGES
 from quorate.core.errors import UsageError
 
 PARTITIONS = PAGES
+TOGETHER = "quorate."
+"""Stores of the system itself begin with it; see `point`."""
 HOSTS_MAX_HOSTS = 64
 HOST_ID_MAX_BYTES = 255
 EPOCH_MAX_RINGS = 1 << 53
+RINGS_KEPT = 64
+"""Of how many rings the ranking is remembered in a process."""
+
+
+def lives_together(store: str) -> bool:
+    """Whether the keys of this store live together by what is before their first slash."""
+    return store.startswith(TOGETHER)
 
 
 def point(store: str, key: bytes) -> int:
-    """The 32-bit point of a key: CRC-32 of its bytes, begun with the CRC-32 of the store's name."""
+    """The 32-bit point of a key: CRC-32 of its bytes, begun with the CRC-32 of the store's name.
+    In the system's own stores only what is before the first slash counts: what belongs to one agent
+    has one bucket, so the same owners, who get what one turn wrote in one batch."""
+    if store.startswith(TOGETHER):
+        key = key.partition(b"/")[0]
     return crc32(key, crc32(store.encode()))
 
 
@@ -151,17 +164,27 @@ class _Table(NamedTuple):
     destinations: tuple[tuple[str, ...], ...]
 
 
+@lru_cache(maxsize=RINGS_KEPT)
+def _rankings(hosts: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The ranking in every partition."""
+    return tuple(ranking(hosts, partition) for partition in range(PARTITIONS))
+
+
+@lru_cache(maxsize=RINGS_KEPT)
+def _table(hosts: tuple[str, ...], before: tuple[str, ...] | None, replicas: int) -> _Table:
+    now = tuple(ranked[:replicas] for ranked in _rankings(hosts))
+    then = now if before is None else tuple(r[:replicas] for r in _rankings(before))
+    both = tuple(
+        a + tuple(host for host in b if host not in a) for a, b in zip(now, then, strict=True)
+    )
+    return _Table(now, then, both)
+
+
 class Placement:
     """All answers of one ring, worked out once: every look-up is O(1). Immutable from outside."""
 
     def __init__(self, ring: Ring) -> None:
         self.ring = ring
-        self._ranked = [ranking(ring.hosts, partition) for partition in range(PARTITIONS)]
-        self._ranked_before = (
-            None
-            if ring.before is None
-            else [ranking(ring.before, partition) for partition in range(PARTITIONS)]
-        )
         self._tables: dict[int, _Table] = {}
         self._sets: dict[tuple[str, ...], frozenset[int]] = {}
 
@@ -211,12 +234,6 @@ class Placement:
     def _table(self, replicas: int) -> _Table:
         table = self._tables.get(replicas)
         if table is None:
-            now = tuple(ranked[:replicas] for ranked in self._ranked)
-            ranked_before = self._ranked_before
-            then = now if ranked_before is None else tuple(r[:replicas] for r in ranked_before)
-            both = tuple(
-                a + tuple(host for host in b if host not in a)
-                for a, b in zip(now, then, strict=True)
-            )
-            table = self._tables[replicas] = _Table(now, then, both)
+            ring = self.ring
+            table = self._tables[replicas] = _table(ring.hosts, ring.before, replicas)
         return table

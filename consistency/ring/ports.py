@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, cast
 
 from quorate.consistency.merkle.ports import Data
+from quorate.consistency.ring.placement import Ring
 from quorate.core.errors import UsageError
 
 
@@ -16,8 +17,8 @@ class Movable(Data, Protocol):
     """A store replica as the mover sees it."""
 
     @property
-    def dropped_epoch(self) -> int:
-        """Rings older than this one must not be believed: something was dropped under it."""
+    def ring(self) -> Ring | None:
+        """The last ring it went by, also before this host started; older ones are not believed."""
         ...
 
     @property
@@ -40,6 +41,10 @@ class Movable(Data, Protocol):
 
     def unpushed(self, host: str) -> int:
         """How many bytes of own updates the host lacks that concern it; 0 when it has all."""
+        ...
+
+    def refuse_updates(self, *, refuse: bool) -> None:
+        """Make no update of its own from now on, because others have taken over; or do again."""
         ...
 
 

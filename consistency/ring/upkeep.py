@@ -144,9 +144,8 @@ class Upkeep:
         alone = any(
             other not in self._compared for other in self._site.up if self._shares(other, placement)
         )  # what the peer's log let go because this host's lost folder had it, is with the others
-        if everything and not alone and len({report.actor for report in reports}) == 1:
-            actor = reports[0].actor
-            vector[actor] = applied.get(actor, 0)
+        if everything and not alone and len({report.actors for report in reports}) == 1:
+            vector = {actor: applied.get(actor, 0) for actor in reports[0].actors}
         numbers = self._site.numbers_of_replicas()
         held = {(n, p) for n in numbers for p in placement.held(host, n)}
         for number in numbers:

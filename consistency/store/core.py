@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from quorate.consistency.replica.definitions import KEY_BYTES_MAX, StoreDef
 from quorate.consistency.replica.definitions import check_key as check_replica_key
-from quorate.consistency.replica.states import CrdtState, RegisterState, joined
+from quorate.consistency.replica.states import GROUP, CrdtState, RegisterState, joined
 from quorate.consistency.store.levels import OnPartition, UpdateLevel
 from quorate.consistency.store.merging import Merger
 from quorate.consistency.store.plane import Plane
@@ -111,6 +111,23 @@ class Core:
         replica = self.plane.replica
         state = replica.read(self.name, key)
         return state is None or state.lsn <= replica.synced_lsn
+
+    def whole_with_past(self, key: str) -> bool:
+        """Whether what a session would be shown is here together with what it depends on. Of a
+        CRDT an update can be here while an earlier one, which its writer had seen, is not: it
+        comes from another host. A register shows one write, and what it depends on is asked for
+        by the session's next read."""
+        state = self.plane.replica.read(self.name, key)
+        if not isinstance(state, CrdtState) or not state.deps:
+            return True
+        deps = dict(state.deps)
+        strong = deps.pop(GROUP, 0)
+        return self.covers(Past(deps, strong))
+
+    def may_miss(self, key: str, past: Past) -> bool:
+        """Whether something of the key that is in the past may not have come here: see `Plane`."""
+        partition = self.plane.replica.partition_of(self.name, key)
+        return self.plane.may_miss(partition, past.vector)
 
     def covers(self, past: Past) -> bool:
         """Whether this host has everything a session wrote and saw that concerns it."""

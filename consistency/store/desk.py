@@ -182,6 +182,10 @@ class Desk:
         if name not in plane.catalog.agreed:
             plane.replica.define(parts.core.definition)
 
+    def parts(self, name: str) -> Parts:
+        """What does the work of a store that was named before."""
+        return self._parts[name]
+
     def session(self, token: bytes | None = None) -> Session:
         return Session(self.plane.keyring, token)
 
@@ -207,6 +211,7 @@ class Desk:
     async def answer(self, method: str, args: list[Any]) -> Any:
         """A question of another host. Raises `QuorateError`, or `TypeError` and its kind for
         arguments that are none."""
+        await self._placed()
         parts = self._asked_for(args[0])
         if method == wire.KEYS:
             _, prefix, after, limit = args
@@ -215,10 +220,22 @@ class Desk:
         if method == wire.FETCH:
             if not parts.core.is_home(key):
                 raise NotCommitted(f"host {self.plane.host_id!r} is no owner of {key!r}")
+            if not await parts.reads.synced(key, self.plane.clock.monotonic() + ASK_S):
+                raise NotCommitted(f"host {self.plane.host_id!r} has {key!r} in memory only as yet")
             return self.plane.replica.export(parts.core.name, key)
         if method == wire.READ:
             return await self._read(parts, key, args[2:])
         return await self._write(parts, key, args[2:])
+
+    async def _placed(self) -> None:
+        """Who asks knows a ring. A host that has just started may not have heard of it yet: until
+        then it cannot know what it holds, and must not answer as if it held everything."""
+        plane = self.plane
+        if plane.placement is None:
+            wait_until = plane.clock.monotonic() + PROVISIONAL_AFTER_S
+            if not await plane.news.until(lambda: plane.placement is not None, wait_until):
+                plane.check()
+                raise NotCommitted(f"host {plane.host_id!r} does not know yet who owns which keys")
 
     def _asked_for(self, name: Any) -> Parts:
         parts, catalog = self._parts.get(check_store_name(name)), self.plane.catalog

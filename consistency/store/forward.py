@@ -152,22 +152,31 @@ class Forward:
                 last = error
                 continue
             if wire is not None:
-                await self._absorb(core, key, wire)
+                await self._absorb(core, key, wire, until)
             return
         raise NotCommitted(
             f"{core.what(key)}: none of its owners {', '.join(core.homes(key))} could be asked "
             f"for its present value{'' if last is None else f' ({last})'}; nothing was changed"
         )
 
-    async def _absorb(self, core: Core, key: str, wire: Any) -> None:
-        done = self._plane.future()
+    async def _absorb(self, core: Core, key: str, wire: Any, until: float) -> None:
+        """Join a state that was fetched; on this disk by `until`, however slow that is. Raises
+        `NotCommitted`."""
+        plane = self._plane
+        outcome: list[Absorbed] = []
 
-        def absorbed(outcome: Absorbed) -> None:
-            if not done.done():
-                done.set_result(outcome)
+        def absorbed(found: Absorbed) -> None:
+            outcome.append(found)
+            plane.news.notify()
 
-        self._plane.replica.absorb([[core.name, key, wire]], absorbed)
-        await done
+        plane.replica.absorb([[core.name, key, wire]], absorbed)
+        if not await plane.news.until(lambda: bool(outcome), until) or outcome[0].failed:
+            plane.check()
+            why = outcome[0].failed if outcome else "the deadline passed"
+            raise NotCommitted(
+                f"{core.what(key)}: its present value was fetched from an owner and is not on this "
+                f"host's disk ({why}); nothing was changed"
+            )
 
     def statistics(self) -> dict[str, object]:
         return {f"{name}_total": count for name, count in self._counts.items()}

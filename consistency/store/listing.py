@@ -7,13 +7,15 @@ that is written meanwhile may be missing.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from quorate.consistency.ring.placement import lives_together
 from quorate.consistency.store.core import Core
 from quorate.consistency.store.forward import KEYS, Forward
 from quorate.core.errors import Unavailable, UsageError
 
 KEYS_LIMIT_MAX_KEYS = 10_000
+PAGE_KEYS = 512
 
 
 class Listing:
@@ -43,14 +45,24 @@ class Listing:
     def here(self, prefix: str, after: str, limit: int) -> list[str]:
         """Of this host alone."""
         core = self._core
-        local = (
-            key
-            for key in core.plane.replica.keys(core.name)
-            if key > after and key.startswith(prefix)
-        )
+        local = self._local(prefix, after)
         strong = core.plane.strong
         also: Iterable[str] = ()
         if strong.has_any(core.name):
             also = strong.keys(core.name, prefix, after, limit)
         alive = {key for key in local if core.view(key).exists}
         return heapq.nsmallest(limit, alive | {key for key in also if core.view(key).exists})
+
+    def _local(self, prefix: str, after: str) -> Iterator[str]:
+        """Of the local plane, tombstones included; in no order unless the keys live together."""
+        name, replica = self._core.name, self._core.plane.replica
+        if not lives_together(name) or "/" not in prefix:
+            for key in replica.keys(name):
+                if key > after and key.startswith(prefix):
+                    yield key
+            return
+        while page := replica.keys_under(name, prefix, after, PAGE_KEYS):
+            yield from page
+            if len(page) < PAGE_KEYS:
+                return
+            after = page[-1]

@@ -19,7 +19,7 @@ from quorate.consistency.store.catalog import NAMESPACE, Catalog
 from quorate.consistency.store.keyring import KEY_NAME, Keyring
 from quorate.consistency.store.waits import DurableQueue, HeldQueue, News
 from quorate.consistency.strong import StrongPlane
-from quorate.core.errors import InvariantBroken, QuorateError, Stopped
+from quorate.core.errors import InvariantBroken, QuorateError, Stopped, Timeout
 from quorate.core.group.group import Group
 from quorate.core.group.kv import KV, record_of
 
@@ -45,6 +45,11 @@ class Surroundings(NamedTuple):
 
 def _nobody(peer: str) -> None:
     return None
+
+
+def _all_heard(partition: int) -> frozenset[str]:
+    del partition
+    return frozenset()
 
 
 def _everything(partition: int) -> bool:
@@ -94,10 +99,14 @@ class Plane(ReplicaHooks):
         self._volatile_updates = 0
         self.volatile: asyncio.Future[None] | None = None
         self.listeners: dict[str, list[Listener]] = {}
+        self.conflict_listeners: dict[str, Callable[[Conflict], None]] = {}
+        """By store."""
         self.sync_needed: Callable[[str], None] = _nobody
         """A peer's log lacks what is missing here: compare states with it."""
         self.ready: Callable[[int], bool] = _everything
         """Whether this host has all of a partition that it owns."""
+        self.unheard: Callable[[int], frozenset[str]] = _all_heard
+        """Members out of reach when a partition came here: what only they have of it is missing."""
         self.on_placement: list[Callable[[], None]] = []
         self.watcher: Watcher | None = None
         self._replica: StoreReplica | None = None
@@ -106,6 +115,16 @@ class Plane(ReplicaHooks):
 
     def attach(self, replica: StoreReplica) -> None:
         self._replica = replica
+        replica.pinned = self._pinned
+        self.placement = replica.placement
+
+    def _pinned(self, store: str, key: str) -> bool:
+        """A local deletion hides a strong value: gone, it would be shown again. A host that is cut
+        off does not know what there is to hide."""
+        strong = self.strong
+        if not strong.has_any(store):
+            return False
+        return self.world.cut_off() or strong.peek(store, key).value is not None
 
     @property
     def replica(self) -> StoreReplica:
@@ -201,14 +220,21 @@ class Plane(ReplicaHooks):
     def whole(self, replicas: int) -> bool:
         """Whether this host has every key of a store with so many replicas."""
         if self.placement is None:
-            return True
+            return False
         ring = self.placement.ring
-        if not all(map(self.ready, range(PARTITIONS))):
+        if not all(self.ready(p) and not self.unheard(p) for p in range(PARTITIONS)):
             return False
         if ring.before is not None:
             both = {*ring.hosts, *ring.before}
             return len(both) <= replicas and self.host_id in ring.before
         return len(ring.hosts) <= replicas and self.host_id in ring.hosts
+
+    def may_miss(self, partition: int, past: Mapping[int, int]) -> bool:
+        """Whether something of this partition that is in `past` may not have come here, whatever
+        was applied: its host was away when the partition came."""
+        away = self.unheard(partition)
+        actors = self.replica.actors
+        return bool(away) and any(actors.get(actor) in away for actor in past)
 
     def homes(self, partition: int, replicas: int) -> tuple[str, ...]:
         """The hosts that have all of a partition: its owners; while it moves those that had it
@@ -259,6 +285,9 @@ class Plane(ReplicaHooks):
 
     def on_conflict(self, conflict: Conflict) -> None:
         self.conflict_news.notify()
+        listener = self.conflict_listeners.get(conflict.store)
+        if listener is not None:
+            listener(conflict)
         if self.watcher is not None:
             self.watcher.on_conflict(conflict)
 
@@ -274,13 +303,20 @@ class Plane(ReplicaHooks):
         """This host's copy of the group's state moved on."""
         self.news.notify()
 
-    async def may_be_volatile(self) -> None:
-        """Before the first update that is acknowledged from memory."""
+    async def may_be_volatile(self, until: float) -> None:
+        """Before the first update that is acknowledged from memory: the folder must know it. Raises
+        `Timeout` when the disk has not taken that until then."""
         if self.volatile is None:
             done = self.volatile = asyncio.get_running_loop().create_future()
             self.replica.mark_volatile(lambda: None if done.done() else done.set_result(None))
+        if self.volatile.done():
+            return
+        await asyncio.wait((self.volatile,), timeout=self.left(until))
         if not self.volatile.done():
-            await asyncio.shield(self.volatile)
+            raise Timeout(
+                f"until the deadline the disk of host {self.host_id!r} could not take note that "
+                "updates are acknowledged from memory; nothing was written"
+            )
 
     async def breathe(self) -> None:
         """Let others run now and then: a loop of updates from memory would never wait."""

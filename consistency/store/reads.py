@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from quorate.consistency.replica.states import CrdtState
-from quorate.consistency.store.core import Core
+from quorate.consistency.replica.states import CrdtState, RegisterEntry, RegisterState
+from quorate.consistency.store.core import Core, check_key
 from quorate.consistency.store.forward import Forward
 from quorate.consistency.store.levels import Bounded, OnPartition, ReadLevel
+from quorate.consistency.store.options import ReadOptions
 from quorate.consistency.store.session import Session
 from quorate.consistency.store.tokens import Past
-from quorate.consistency.store.views import View, strong_view
+from quorate.consistency.store.views import View, seen_of, strong_view
 from quorate.consistency.store.writes import CUT_OFF
 from quorate.core.errors import NotCommitted, StaleReplica, Unavailable, UsageError
 
@@ -24,6 +25,7 @@ PATIENCE_S = 0.03
 LOOK_AGAIN_S = 0.05
 PROBE_AGAIN_S = 0.1
 NO_PAST = Past({})
+SESSION_ONLY = {"level", "session"}
 
 
 class Seen(NamedTuple):
@@ -67,6 +69,35 @@ class Reads:
             self._saw(session, key, seen)
         return seen
 
+    def at_once(self, key: str, options: ReadOptions) -> RegisterEntry | None:
+        """The one plain value of a session's read, if this host has every key of the store and can
+        show it without waiting: everything that the session saw is on this disk, and so is the
+        value. None: whatever it is, `read` finds out."""
+        session = options.get("session")
+        if type(session) is not Session or not options.keys() <= SESSION_ONLY:
+            return None
+        plane, core = self._plane, self._core
+        if options.get("level", "session") != "session" or not core.whole:
+            return None
+        check_key(key)
+        plane.check()
+        if plane.strong.has_any(core.name):
+            return None
+        state = plane.replica.read(core.name, key)
+        if type(state) is not RegisterState or state.lsn > plane.replica.synced_lsn:
+            return None
+        entries = state.entries
+        if len(entries) != 1 or not session.is_read:
+            return None
+        if not session.is_known_covered(plane):
+            past = session.past
+            if not core.covers(past):
+                return None
+            session.covered(plane, past)
+        entry = entries[0]
+        session.saw(seen_of(entries), 0, entry.stamp)
+        return entry
+
     def _saw(self, session: Session, key: str, seen: Seen) -> None:
         view = seen.view
         index = seen.seen_at
@@ -95,6 +126,8 @@ class Reads:
             await self._fresh(key, level, until)
         elif level == "session" and not await self._covered(key, past, until):
             raise self._stale(key)
+        if not core.is_home(key):
+            raise self._stale(key)  # meanwhile it became another's
         return core.view(key)
 
     # --- local ------------------------------------------------------------------------------------
@@ -147,8 +180,10 @@ class Reads:
     ) -> Seen:
         """Here if this host has what must be seen, soon; otherwise at an owner that has it."""
         core, plane = self._core, self._plane
+        if not await plane.news.until(lambda: plane.placement is not None, until):
+            raise self._stale(key)  # who has never heard of a ring does not know what it holds
         home = core.is_home(key)
-        if home and level == "session" and core.covers(past) and core.synced(key):
+        if home and level == "session" and self._shows_all(key, past) and core.synced(key):
             return Seen(core.view(key), plane.host_id)
         last: Exception | None = None
         here: StaleReplica | None = None
@@ -180,12 +215,24 @@ class Reads:
             await plane.news.wait(plane.clock.monotonic() + pause_s)
             home = core.is_home(key)
 
+    def _shows_all(self, key: str, past: Past) -> bool:
+        """Whether this host has all of the past, and all that what it would show depends on."""
+        core = self._core
+        if not core.whole and core.may_miss(key, past):
+            return False
+        return core.covers(past) and core.whole_with_past(key)
+
     async def _covered(self, key: str, past: Past, until: float) -> bool:
         """Wait until everything of the past that concerns this host is on its disk, and so is what
-        the read would show: what only memory knows may be lost in a crash."""
-        core, plane = self._core, self._plane
-        if not await plane.news.until(lambda: core.covers(past), until):
+        the read would show with all it depends on: what only memory knows may be lost in a
+        crash."""
+        if not await self._plane.news.until(lambda: self._shows_all(key, past), until):
             return False
+        return await self.synced(key, until)
+
+    async def synced(self, key: str, until: float) -> bool:
+        """Wait until what this host has of the key is on its disk; False at the deadline."""
+        core, plane = self._core, self._plane
         while not core.synced(key):
             now = plane.clock.monotonic()
             if now >= until:

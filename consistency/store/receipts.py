@@ -11,9 +11,6 @@ from typing import Any, NamedTuple, Protocol
 from quorate.consistency.store.levels import UpdateLevel
 from quorate.consistency.store.tokens import Past
 
-GROUP = 0
-"""The actor of strong versions."""
-
 
 class Version(NamedTuple):
     """One version of one key."""

@@ -1,16 +1,19 @@
 """A session: what one client wrote and saw, so that it never goes back in time on any host.
 
 The law of this file: a session only grows. It holds no connection and no lease: it is a past, which
-travels as a token. Whether a host covers it is decided where it reads (`reads.py`).
+travels as a token. Whether a host covers it is decided where it reads (`reads.py`). Whatever is to
+end with it (the agents it owns) asks to be told when it is closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
+from quorate.consistency.replica.states import GROUP
 from quorate.consistency.store.tokens import ACTORS_MAX, Past, check_shape
+from quorate.core.errors import UsageError
 
 
 class SessionKeys(Protocol):
@@ -45,6 +48,10 @@ class Session:
         self._strong = 0
         self._stamp = 0
         self._unread: bytes | None = None
+        self._covered: tuple[object, Mapping[int, int], int] | None = None
+        """By whom what was found covered last: a replica only grows, so it stays so there."""
+        self._closed = False
+        self._on_close: list[Callable[[], Awaitable[object]]] = []
         if token is not None:
             self._unread = check_shape(token)
             if keys.is_ready():
@@ -60,7 +67,25 @@ class Session:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        return None
+        await self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed: it can own nothing any more. As a past it stays of use."""
+        return self._closed
+
+    def when_closed(self, listener: Callable[[], Awaitable[object]]) -> None:
+        """Have `listener()` awaited by `close`. It must not raise. Raises `UsageError` if the
+        session is closed."""
+        if self._closed:
+            raise UsageError("the session is closed")
+        self._on_close.append(listener)
+
+    async def close(self) -> None:
+        """End what it owns; at the end of `async with`. Safe to call twice."""
+        self._closed = True
+        while self._on_close:
+            await self._on_close.pop()()
 
     async def ready(self, timeout: float | None = None) -> None:
         """Fetch the cluster's key and read the token, if that is still to be done, within `timeout`
@@ -105,14 +130,30 @@ class Session:
         return self._vector
 
     def saw(self, vector: Mapping[int, int], strong: int = 0, stamp: int = 0) -> None:
-        """The session wrote or read this."""
+        """The session wrote or read this. `vector`: also what it depends on of the group."""
         mine = self._vector
         for actor, seq in vector.items():
-            if seq > mine.get(actor, 0):
+            if actor == GROUP:
+                strong = max(strong, seq)
+            elif seq > mine.get(actor, 0):
                 mine = {**mine, actor: seq}  # receipts share the old one
         self._vector = mine
         self._strong = max(self._strong, strong)
         self._stamp = max(self._stamp, stamp)
+
+    def covered(self, by: object, past: Past) -> None:
+        """All of the past is on the disk of the replica behind `by`."""
+        self._covered = (by, past.vector, past.strong)
+
+    def is_known_covered(self, by: object) -> bool:
+        """Whether the whole past was found on the disk of the replica behind `by` before."""
+        known = self._covered
+        return (
+            known is not None
+            and known[0] is by
+            and known[1] is self._vector
+            and known[2] == self._strong
+        )
 
     def __repr__(self) -> str:
         return f"<Session of {len(self._vector)} actors, strong index {self._strong}>"

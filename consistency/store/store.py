@@ -31,10 +31,10 @@ from quorate.consistency.store.reads import Reads, Seen
 from quorate.consistency.store.receipts import Entry, Receipt, Version
 from quorate.consistency.store.session import Session
 from quorate.consistency.store.tokens import Past
-from quorate.consistency.store.views import View
+from quorate.consistency.store.views import siblings_error
 from quorate.consistency.store.writes import Writes
 from quorate.core import codec
-from quorate.core.errors import Siblings, TooManySiblings, UsageError, WrongType
+from quorate.core.errors import UsageError, WrongType
 
 LOCALLY: ReadOptions = {"level": "local"}
 Listener = Callable[[str, str], None]
@@ -219,9 +219,13 @@ class Store:
                     return default if value is None else codec.decode_value(value)
             view = self._core.view(key)
         else:
+            if options and self._parts.agreed:
+                entry = self._reads.at_once(key, options)
+                if entry is not None:
+                    return default if entry.value is None else codec.decode_value(entry.value)
             view = (await self._read(key, options)).view
         if view.conflict:
-            raise self._siblings_error(key, view)
+            raise siblings_error(self._core.what(key), view, self._defaults.siblings_max)
         return default if view.value is None else codec.decode_value(view.value)
 
     async def get_entry(self, key: str, **options: Unpack[ReadOptions]) -> Entry:
@@ -380,18 +384,6 @@ class Store:
         await self._ready(options)
         return await self._reads.read(
             key, asked.level, asked.session, asked.on_partition, asked.until
-        )
-
-    def _siblings_error(self, key: str, view: View) -> Siblings | TooManySiblings:
-        most = self._defaults.siblings_max
-        if len(view.siblings) > most:
-            return TooManySiblings(
-                f"{self._core.what(key)} has {len(view.siblings)} concurrent values, more than "
-                f"siblings_max={most}; siblings() shows them all, put one value in their place"
-            )
-        return Siblings(
-            f"{self._core.what(key)}: {view.conflict}; read them with siblings() and put one value",
-            [codec.decode_value(value) for value in view.siblings],
         )
 
     def __repr__(self) -> str:

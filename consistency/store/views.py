@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from quorate.consistency.replica.states import (
+    GROUP,
     CrdtState,
     KeyState,
     RegisterEntry,
@@ -19,9 +20,10 @@ from quorate.consistency.replica.states import (
     rank,
 )
 from quorate.consistency.store.merging import MergeFailed
-from quorate.consistency.store.receipts import GROUP, Version
+from quorate.consistency.store.receipts import Version
 from quorate.consistency.strong import ABSENT, StrongRecord
 from quorate.core import codec
+from quorate.core.errors import Siblings, TooManySiblings
 
 REGISTER = "register"
 Merge = Callable[[list[bytes]], bytes]
@@ -180,3 +182,16 @@ def seen_of(entries: list[RegisterEntry]) -> Vector:
             if seq > saw.get(actor, 0):
                 saw[actor] = seq
     return saw
+
+
+def siblings_error(what: str, view: View, siblings_max: int) -> Siblings | TooManySiblings:
+    """Why a key has no single value."""
+    if len(view.siblings) > siblings_max:
+        return TooManySiblings(
+            f"{what} has {len(view.siblings)} concurrent values, more than "
+            f"siblings_max={siblings_max}; siblings() shows them all, put one value in their place"
+        )
+    return Siblings(
+        f"{what}: {view.conflict}; read them with siblings() and put one value",
+        [codec.decode_value(value) for value in view.siblings],
+    )

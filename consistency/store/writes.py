@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from quorate.consistency.replica.states import GROUP
 from quorate.consistency.replica.writing import Update
 from quorate.consistency.store.core import Core, Wanted
 from quorate.consistency.store.forward import Forward
-from quorate.consistency.store.receipts import GROUP, Receipt, Version
+from quorate.consistency.store.receipts import Receipt, Version
 from quorate.consistency.store.tokens import Past
 from quorate.consistency.strong import StrongWrite
 from quorate.core import codec
@@ -298,9 +299,11 @@ class Writes:
         plane, session = self._plane, wanted.session
         past = wanted.past if session is None else session.past
         if not wanted.durable:
-            await plane.may_be_volatile()
+            await plane.may_be_volatile(wanted.until)
         own = plane.replica.actor  # what it made before is implied by the sequence
         deps = {actor: seq for actor, seq in past.vector.items() if actor != own}
+        if past.strong:
+            deps[GROUP] = past.strong
         update = make(deps or None, past.stamp, wanted.replicas)
         replicas = plane.me
         if not wanted.durable:

@@ -12,6 +12,7 @@ a second it is compared with the wall and slewed towards it by at most `SLEW_MS_
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from quorate.core.clock import Clock
@@ -55,6 +56,7 @@ class HybridClock:
         "_monotonic",
         "_offset_ms",
         "_refused",
+        "walls_agree",
     )
 
     def __init__(self, clock: Clock, *, drift_max_ms: int = 1000) -> None:
@@ -70,6 +72,8 @@ class HybridClock:
         self._jumps = 0
         self._refused = 0
         self._last = 0
+        self.walls_agree: Callable[[], bool] = lambda: False
+        """Whether the wall clocks of other hosts say what this one's says."""
 
     def now(self, floor: int = 0) -> int:
         """A new stamp, greater than all before and than `floor`, what it must come after.
@@ -92,15 +96,23 @@ class HybridClock:
     def observe(self, stamp: int) -> None:
         """Let later stamps be greater than `stamp`, which came from elsewhere.
 
-        Raises ClockAhead, changing nothing, if it is more than `drift_max_ms` ahead of our clock.
+        Raises ClockAhead, changing nothing, if it is more than `drift_max_ms` ahead of our clock;
+        unless our wall clock has reached it, and those of others say the same: then ours was behind
+        (all hosts started with wrong clocks that were then set right) and goes by the wall's.
         """
         if stamp <= self._last:
             return
         at = self._monotonic()
         if at >= self._look_at:
             self._look(at)
-        ahead_ms = (stamp >> COUNTER_BITS) - int(at * 1000.0 + self._offset_ms)
+        stamp_ms, own = stamp >> COUNTER_BITS, at * 1000.0 + self._offset_ms
+        ahead_ms = stamp_ms - int(own)
         if ahead_ms > self._drift_max_ms:
+            wall = self._clock.wall() * 1000.0
+            if stamp_ms - wall <= self._drift_max_ms and self.walls_agree():
+                self._follow_wall(at, wall - own)
+                self._last = stamp
+                return
             self._refused += 1
             raise ClockAhead(
                 f"a stamp is {ahead_ms} ms ahead of this host's clock, {self._drift_max_ms} ms is "
@@ -112,23 +124,35 @@ class HybridClock:
         """The time this host goes by, in milliseconds since the Unix epoch."""
         return int(self._monotonic() * 1000.0 + self._offset_ms)
 
-    def agree(self, other_ms: int) -> bool:
-        """Another host's time, when it is far from ours: if our own wall clock agrees with it, ours
-        was wrong (a host that started with a wrong clock which somebody then set right), and the
-        wall's is taken at once. True if it was. Going back, stamps begin again at the wall's time:
-        what was stamped too far ahead is refused everywhere anyway."""
+    def times_ms(self) -> tuple[int, int]:
+        """The time this host goes by, and what its wall clock says, as other hosts are told."""
+        return self.now_ms(), int(self._clock.wall() * 1000.0)
+
+    def agree(self, other_ms: int, other_wall_ms: int) -> bool:
+        """Another host's time, or one that it has stamped, when it is far from ours: if our own
+        wall clock is nearer to it, and agrees with it or with that host's wall clock, ours was
+        wrong (a host that started with a wrong clock which somebody then set right), and the wall's
+        is taken at once. True if it was. Going back, stamps begin again at the wall's time: what
+        was stamped too far ahead is refused everywhere anyway."""
         at = self._monotonic()
         wall = self._clock.wall() * 1000.0
         own = at * 1000.0 + self._offset_ms
         drift = self._drift_max_ms
-        if abs(own - other_ms) <= drift or abs(wall - other_ms) > drift:
+        if abs(own - other_ms) <= max(drift, abs(wall - other_ms)):
             return False
-        self._offset_ms += wall - own
-        self._difference_ms = 0.0
-        self._looked_at, self._look_at = at, at + LOOK_INTERVAL_S
+        walls_agree = abs(wall - other_wall_ms) <= drift < abs(wall - own)
+        if abs(wall - other_ms) > drift and not walls_agree:
+            return False
+        self._follow_wall(at, wall - own)
         if wall < own:
             self._last = min(self._last, int(wall) << COUNTER_BITS)
         return True
+
+    def _follow_wall(self, at: float, difference_ms: float) -> None:
+        """Go by the wall clock's time from now on."""
+        self._offset_ms += difference_ms
+        self._difference_ms = 0.0
+        self._looked_at, self._look_at = at, at + LOOK_INTERVAL_S
 
     @property
     def last(self) -> int:

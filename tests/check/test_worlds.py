@@ -72,7 +72,9 @@ FAULTS: list[tuple[str, str, Callable[[int], History], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("model", "fault", "world", "kinds"), FAULTS, ids=lambda v: str(v)[:14])
+@pytest.mark.parametrize(
+    ("model", "fault", "world", "kinds"), FAULTS, ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_a_switched_off_rule_is_found(
     model: str, fault: str, world: Callable[[int], History], kinds: set[str]
 ) -> None:

@@ -38,7 +38,7 @@ GOOD: dict[str, Any] = {
     "applied": {},
     "nodes": {},
     "others": {},
-    "actor": 1,
+    "actors": [1],
     "upto": 0,
     "want": b"",
     "left": 0,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
+
 from quorate.consistency.merkle.exchange import Exchange
 from quorate.consistency.merkle.session import Report
 from quorate.consistency.replica.definitions import StoreDef
@@ -117,3 +119,23 @@ def test_an_exchange_mends_what_the_log_forgot_and_its_vector_is_adopted() -> No
     assert values(split, "a") == values(split, "b")
     # Hosts collect at times of their own, so digests of CRDTs may differ once more for a while.
     assert split.sync().complete and len(split.town.digests()) == 1
+
+
+@pytest.mark.parametrize("asker", ["a", "b"])
+def test_what_waits_for_the_disk_leaves_with_no_exchange(asker: str) -> None:
+    """A crash would give its number to another update, and two would have one name."""
+    split = Split()
+    town = split.town
+    town.pass_time(0.1)
+    town.part("a", "b")
+    town["b"].disk.full = True
+    town["b"].put("k", "in memory")
+    reports: list[Report] = []
+    other = "b" if asker == "a" else "a"
+    assert split.exchanges[asker].start(other, None, range(256), reports.append)
+    town.pass_time(2)
+    assert town["a"].get("k") is None
+    town["b"].disk.full = False
+    town.queue.run_until(town.queue.now + 60, lambda: bool(reports))
+    assert reports[0].complete
+    assert town["a"].get("k") == "in memory"

@@ -29,6 +29,7 @@ class SmallReplica:
     def __init__(self, host: str, queue: EventQueue, replicas: int = 3) -> None:
         self.host, self._queue, self._replicas = host, queue, replicas
         self.actor = 1 + sum(host.encode())
+        self.own_actors = [self.actor]
         self.head = 0
         self.applied: dict[int, int] = {}
         self.collected: dict[int, int] = {}

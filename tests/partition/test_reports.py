@@ -9,12 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from quorate.bench.virtual_loop import LoopClock
 from quorate.core.clock import Scheduler
 from quorate.hosts import partition as module
 from quorate.hosts.partition import Partition
 from quorate.hosts.partition_view import Links
 from quorate.hosts.reconciliation import Apart, Diverged, Reconciliation, Version
-from tests.group.virtual import LoopClock, run_virtual
+from tests.group.virtual import run_virtual
 
 HERE, FRIEND, THERE = 1, 2, 3
 """Actors of a (this host), b (the same side) and c (the other side)."""

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from quorate.chaos.sim.crash_images import Moment, crash_images, record_commits
-from quorate.consistency.replica.definitions import StoreDef
+from quorate.consistency.replica.definitions import ReplicaConfig, StoreDef
 from quorate.consistency.replica.hooks import ReplicaHooks
 from quorate.consistency.replica.replica import LOG_TABLES, STATE_TABLES, StoreReplica
 from quorate.core import codec
@@ -54,7 +54,7 @@ class Durable(ReplicaHooks):
 class Opened:
     """A replica on real files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: ReplicaConfig | None = None) -> None:
         self.owner = owner = Owner()
         self.log = LmdbEngine(folder / "log", tables=LOG_TABLES, post=owner.post, format_version=1)
         self.state = LmdbEngine(
@@ -70,6 +70,7 @@ class Opened:
             scheduler=owner,
             rng=random.Random(3),
             hooks=self.hooks,
+            config=config,
         )
         self.replica.define(StoreDef("s"))
 

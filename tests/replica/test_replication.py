@@ -8,6 +8,7 @@ import pytest
 
 from quorate.consistency.replica import redo_log
 from quorate.consistency.versions.hlc import ClockAhead
+from quorate.core import codec
 from tests.replica.replica_tools import Town
 
 
@@ -190,6 +191,24 @@ def test_a_clock_that_began_behind_is_set_right_by_the_wall_and_its_peers() -> N
     assert town["b"].get("j") == 2
 
 
+def test_a_host_writes_again_as_soon_as_those_that_refused_its_clock_were_set_right() -> None:
+    town = Town("a", "b", "c")
+    town.pass_time(0.1)
+    for host in "bc":  # two clocks that are behind refuse the one that is right
+        town[host].crash()
+        town[host].wall_offset_s = -600.0
+        town[host].start()
+    town.pass_time(1.0)
+    with pytest.raises(ClockAhead):
+        town["a"].put("k", 1)
+    for host in "bc":
+        town[host].wall_offset_s = 0.0
+    town.pass_time(1.25)  # they hear of its time within 0.5 s, and it of theirs 0.5 s later
+    town["a"].put("k", 2)
+    town.pass_time(0.5)
+    assert [town[host].get("k") for host in "abc"] == [2, 2, 2]
+
+
 def test_a_tombstone_goes_when_every_owner_has_it() -> None:
     town = Town("a", "b", "c")
     town["a"].put("k", 1)
@@ -301,3 +320,57 @@ def test_updates_of_one_key_in_one_turn_are_told_once() -> None:
         assert town[host].replica.applied[replica.actor] == 301
     assert town["b"].replica.statistics()["incoming"]["updates"] == 3
     assert len(town.digests()) == 1
+
+
+def test_hosts_that_all_began_behind_write_again_over_what_they_stamped_before() -> None:
+    town = Town("a", "b", "c")
+    town["a"].put("k", 1)
+    town.pass_time(0.5)
+    for host in "abc":
+        town[host].crash()
+        town[host].wall_offset_s = -600.0
+    for host in "abc":
+        town[host].start()
+    town.pass_time(1.0)
+    with pytest.raises(ClockAhead):
+        town["b"].put("k", 2)
+    for host in "abc":
+        town[host].wall_offset_s = 0.0
+    town.pass_time(1.0)
+    town["b"].put("k", 2)
+    town.pass_time(1.0)
+    assert [town[host].get("k") for host in "abc"] == [2, 2, 2]
+
+
+def test_who_was_told_that_a_key_is_dead_remembers_it() -> None:
+    """Two hosts of four have let it go, one of them only because it was told."""
+    town = Town("a", "b", "c")
+    town["a"].put("k", 1)
+    town.pass_time(0.5)
+    stale = town["c"].replica.export("s", "k")
+    town["a"].put("k", None)
+    town.pass_time(0.2)
+    applied = dict(town["b"].replica.applied)
+    town["b"].replica.absorb([["s", "k", ["gone", applied]]], lambda done: None)
+    assert town["b"].replica.read("s", "k") is None
+    town["b"].replica.absorb([["s", "k", stale]], lambda done: None)
+    assert town["b"].replica.read("s", "k") is None
+    ahead = {**applied, town["c"].replica.actor: 99}
+    town["c"].replica.absorb([["s", "k", ["gone", ahead]]], lambda done: None)
+    assert town["c"].replica.joiner.collected == {}  # it has not all of that: it cannot know
+
+
+def test_a_register_wins_against_a_crdt_that_its_writer_had_collected() -> None:
+    town = Town("a", "b", "c")
+    actor = town["a"].replica.actor
+    town["a"].replica.operate("s", "k", "or_set", "add", ["x"])
+    town["a"].put("k", None)
+    town.pass_time(0.5)
+    entry = [7, 1, town["a"].replica.hlc.now(), codec.encode_value("new"), None]
+    wire = ["register", [entry], [7, 1, actor, town["a"].replica.head]]
+    late = ["register", [[8, 1, entry[2] + 1, codec.encode_value("late"), None]], [8, 1]]
+    town["b"].replica.absorb([["s", "k", wire]], lambda done: None)
+    assert town["b"].get("k") == "new"
+    assert town["b"].notes.conflicts == []
+    town["c"].replica.absorb([["s", "k", late]], lambda done: None)  # its writer had seen nothing
+    assert len(town["c"].notes.conflicts) == 1

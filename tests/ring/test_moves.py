@@ -135,6 +135,26 @@ def test_a_host_that_leaves_hands_over_first() -> None:
     assert all(len(cluster.holders(key)) >= 2 for key in cluster.written)
 
 
+def test_a_host_that_leaves_hands_over_while_others_go_on_writing() -> None:
+    """What changes on it comes from owners by then: it need not chase what they write."""
+    cluster = Cluster("abcd", replicas=2)
+    cluster.fill(400)
+    done: list[float] = []
+    cluster.hosts["d"].mover.drain(lambda: done.append(cluster.queue.now))
+    for number in range(600):
+        if done:
+            break
+        cluster.write("abc"[number % 3], f"busy-{number % 7}", number)
+        cluster.run(0.1)
+    assert done, "the host never came to leave"
+    assert cluster.hosts["d"].replica.refuses
+    cluster.kill("d")
+    cluster.settle()
+    assert not cluster.missing()
+    cluster.hosts["a"].mover.stay()
+    assert not cluster.hosts["a"].replica.refuses
+
+
 def test_the_last_host_cannot_drain_and_may_stay() -> None:
     cluster = Cluster("a", replicas=1)
     cluster.settle()
@@ -281,3 +301,21 @@ def test_an_older_ring_is_ignored_and_malformed_news_refused() -> None:
             mover.on_message("b", message)
     mover.on_message("b", {"k": "rescanned", "epoch": 77})  # of another ring
     assert mover.statistics()["leaving"] is False
+
+
+def test_members_that_left_are_not_waited_for_and_new_ones_are() -> None:
+    """A host that starts again knows an older list of members than its ring."""
+    cluster = Cluster("abc", replicas=2)
+    cluster.settle()
+    mover = cluster.hosts["a"].mover
+    cluster.cut_off("b")
+    mover.on_members("abcxyz")
+    mover.on_ring(Ring.of(5, "abc", "bc"))
+    waiting = mover.statistics()["gaining"]
+    assert isinstance(waiting, dict)
+    assert {"x", "y", "z"} <= set(waiting["waiting_for_members"])
+    mover.on_members("abcw")
+    waiting = mover.statistics()["gaining"]
+    assert isinstance(waiting, dict)
+    assert not {"x", "y", "z"} & set(waiting["waiting_for_members"])
+    assert "w" in waiting["waiting_for_members"]

@@ -84,15 +84,18 @@ def test_a_gap_waits_until_the_peer_is_back() -> None:
 
 
 def test_where_owners_differ_a_gap_earns_the_vector_of_that_peer_alone() -> None:
-    """Each host holds two thirds; `b` says of `c`'s updates nothing about what `b` is not told."""
+    """Each host holds two thirds; `b` says of `c`'s updates nothing about what `b` is not told. It
+    answers for the actor as well that it was before it lost what was in memory only."""
     cluster = Cluster("abcde", replicas=2, mover=QUIET)
     cluster.fill(300)
     a, b = cluster.hosts["a"], cluster.hosts["b"]
     lose(cluster, "b", 100)
     b.replica.applied[cluster.hosts["c"].replica.actor] = 10**6
+    b.replica.own_actors.append(77)
+    b.replica.applied[77] = 5
     a.mover.sync_needed("b")
     cluster.run(3)
-    assert a.replica.advanced == [{b.replica.actor: b.replica.head}]
+    assert a.replica.advanced == [{b.replica.actor: b.replica.head, 77: 5}]
     mine = a.replica.everything(STORE)
     assert all(key in mine for key in cluster.written if "a" in a.replica.to(key))
 

@@ -28,8 +28,8 @@ class LoggingReplica(SmallReplica):
     def __init__(self, host: str, cluster: Cluster) -> None:
         super().__init__(host, cluster.queue, cluster.replicas)
         self.cluster = cluster
-        self.ring = Ring(0, (host,))
-        self.placement = Placement(self.ring)
+        self.ring: Ring | None = None
+        self.placement = Placement(Ring(0, (host,)))
         self.log: list[tuple[int, str, str, list[Any]]] = []
         self.acked: dict[str, set[int]] = {}
         self.asked: dict[str, tuple[int, set[int]]] = {}
@@ -45,7 +45,6 @@ class LoggingReplica(SmallReplica):
         partition = partition_of(point(STORE, key.encode()))
         return self.placement.destinations(partition, self.cluster.replicas)
 
-    dropped_epoch = 0
     busy = False
 
     def buried(self) -> dict[int, int]:
@@ -54,6 +53,11 @@ class LoggingReplica(SmallReplica):
     def unpushed(self, host: str) -> int:
         acked = self.acked.get(host, set())
         return sum(host in self.to(key) for seq, _, key, _ in self.log if seq not in acked)
+
+    refuses = False
+
+    def refuse_updates(self, *, refuse: bool) -> None:
+        self.refuses = refuse
 
     def advance(self, vector: dict[int, int], done: Any) -> None:
         self.advanced.append(dict(vector))
@@ -93,7 +97,7 @@ class LoggingReplica(SmallReplica):
 
     def _maybe_rescanned(self, peer: str) -> None:
         """Answered when this host knows the ring and everything kept was taken."""
-        if peer in self.asked and self.ring.epoch >= self.asked[peer][0]:
+        if peer in self.asked and self.placement.ring.epoch >= self.asked[peer][0]:
             epoch, again = self.asked[peer]
             again &= {seq for seq, _, key, _ in self.log if peer in self.to(key)}
             if not again:
@@ -183,7 +187,7 @@ class Host:
         self.cluster.beat(self)
 
     def take_ring(self, ring: Ring) -> None:
-        if ring.epoch > self.replica.ring.epoch:
+        if ring.epoch > self.replica.placement.ring.epoch:
             self.replica.on_ring(ring)
             self.mover.on_ring(ring)
 

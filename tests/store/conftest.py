@@ -12,7 +12,7 @@ import pytest
 from quorate import Cluster, Host
 from quorate.consistency.store.core import Core
 from quorate.core import codec
-from quorate.hosts.cluster import free_addresses
+from quorate.core.wire.ports import free_addresses
 
 FAST = {"heartbeat_s": 0.05, "election_min_s": 0.25, "election_max_s": 0.5}
 STORY_S = 20.0

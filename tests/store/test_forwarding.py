@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -13,10 +14,11 @@ from quorate import (
     NotCommitted,
     StaleReplica,
     Store,
+    Unavailable,
     WrongType,
     bounded,
 )
-from quorate.hosts.cluster import free_addresses
+from quorate.core.wire.ports import free_addresses
 from tests.store.conftest import FAST, cut, run_story, until
 
 
@@ -95,6 +97,73 @@ def test_who_does_not_own_a_key_asks_who_does() -> None:
     run_story(story())
 
 
+def asked(host: Host) -> object:
+    """How many questions of other hosts it was asked."""
+    return host.stores.desk.forward.statistics()["answered_total"]
+
+
+def forget_ring(host: Host) -> None:
+    """As a host that has just started and has not heard who owns what."""
+    plane = host.stores.desk.plane
+    plane.placement = None
+    plane.ready = plane.replica.whole = lambda partition: False
+    for told in plane.on_placement:
+        told()
+
+
+def test_an_owner_that_does_not_know_the_ring_yet_answers_once_it_does() -> None:
+    """Without a ring it cannot know what it holds: a write there waits, and is not refused."""
+
+    async def story() -> None:
+        async with Cluster.local(5, **FAST) as cluster:
+            hosts = list(cluster.hosts.values())
+            a = hosts[0]
+            stores = {host.id: host.store("s", resolver="siblings") for host in hosts}
+            await asyncio.gather(*(store.keys() for store in stores.values()))
+            await settled(hosts, 5)
+            key = key_not_of(a, "s")
+            late = a.stores.desk.plane.nearest(owners(a, "s", key))[0]
+            plane = cluster.hosts[late].stores.desk.plane
+            ring, whole = plane.placement, plane.replica.whole
+            assert ring is not None
+            before = asked(cluster.hosts[late])
+            forget_ring(cluster.hosts[late])
+            writing = asyncio.create_task(stores["a"].put(key, 1))
+            await until(a, lambda: asked(cluster.hosts[late]) != before)
+            plane.ready = plane.replica.whole = whole
+            plane.on_ring(ring.ring)
+            assert (await writing).replicas == (late,)
+            forget_ring(cluster.hosts[late])
+            receipt = await stores["a"].put(key, 2, timeout=10)
+            assert receipt.replicas[0] in set(owners(a, "s", key)) - {late}, "the next one is asked"
+            plane.ready = plane.replica.whole = whole
+            plane.on_ring(ring.ring)
+
+    run_story(story())
+
+
+def test_a_value_that_is_fetched_waits_for_the_own_disk_no_longer_than_the_deadline() -> None:
+    async def story() -> None:
+        async with Cluster.local(5, **FAST) as cluster:
+            hosts = list(cluster.hosts.values())
+            a = hosts[0]
+            store = a.store("s")
+            await store.put("warm", 1)
+            await settled(hosts, 5)
+            key = key_not_of(a, "s")
+            await store.put(key, 1, wait_for=3)
+            replica = a.stores.desk.plane.replica
+            absorb = replica.absorb
+            replica.absorb = lambda entries, done: None  # type: ignore[method-assign]
+            with pytest.raises(NotCommitted, match=r"host's disk \(the deadline passed"):
+                await store.update(key, lambda v: v + 1, timeout=0.3)
+            replica.absorb = absorb  # type: ignore[method-assign]
+            assert (await store.update(key, lambda v: v + 1)).replicas == ("a",)
+            assert await store.get(key) == 2
+
+    run_story(story())
+
+
 def test_no_owner_in_reach_and_the_update_is_kept_for_them() -> None:
     async def story() -> None:
         async with Cluster.local(5, **FAST) as cluster:
@@ -129,6 +198,20 @@ def value_at(host: Host, key: str) -> bytes | None:
     return parts.core.view(key).value
 
 
+async def write_until_refused(host: Host, acknowledged: list[int]) -> None:
+    """Updates without a pause: what a host that leaves still acknowledges, others must have."""
+    store = host.store("s")
+    for n in range(100_000):
+        try:
+            await store.put(f"late {n}", n)
+        except Unavailable as error:
+            # this host refuses, or was handing the update on to an owner as it was removed
+            assert error.outcome == "unknown" or "leaving" in str(error)
+            return
+        acknowledged.append(n)
+    raise AssertionError("a host that has left went on acknowledging")
+
+
 def test_a_host_that_leaves_hands_over_first_and_one_that_comes_takes_over() -> None:
     async def story() -> None:
         async with Cluster.local(3, **FAST) as cluster:
@@ -143,7 +226,10 @@ def test_a_host_that_leaves_hands_over_first_and_one_that_comes_takes_over() -> 
             await hosts[0].members.add("d", address)
             await settled([*hosts, joining], 4)
             leaving = cluster.hosts["b"]
+            acknowledged: list[int] = []
+            busy = asyncio.create_task(write_until_refused(leaving, acknowledged))
             await leaving.leave(timeout=15)
+            await busy
             await cluster.stop_host(leaving)
             rest = list(cluster.hosts.values())
             await settled(rest, 3)
@@ -151,9 +237,36 @@ def test_a_host_that_leaves_hands_over_first_and_one_that_comes_takes_over() -> 
                 mine = host.store("s")
                 found = await asyncio.gather(*(mine.get(str(n)) for n in range(60)))
                 assert found == list(range(60))
+                late = acknowledged[-200:]
+                assert await asyncio.gather(*(mine.get(f"late {n}") for n in late)) == late
+            assert acknowledged
             for n in range(60):
                 for name in owners(joining, "s", str(n)):
                     state = cluster.hosts[name].stores.replica.read("s", str(n))
                     assert state is not None, f"{name} owns {n} and does not have it"
+
+    run_story(story())
+
+
+async def write_and_write(host: Host) -> None:
+    """The same keys again and again, until the host refuses or is gone."""
+    store = host.store("s")
+    with suppress(Unavailable):
+        for n in range(100_000):
+            await store.put(f"hot {n % 50}", n)
+
+
+def test_a_host_leaves_while_all_write() -> None:
+    """It need not catch up with what others go on writing."""
+
+    async def story() -> None:
+        async with Cluster.local(3, **FAST) as cluster:
+            hosts = list(cluster.hosts.values())
+            await settled(hosts, 3)
+            busy = [asyncio.create_task(write_and_write(host)) for host in hosts]
+            await until(hosts[1], lambda: hosts[1].stores.replica.read("s", "hot 49") is not None)
+            await hosts[1].leave(timeout=10)
+            for task in busy:
+                task.cancel()
 
     run_story(story())

@@ -9,6 +9,8 @@ import pytest
 
 from quorate import Cluster, ForgedToken, StaleReplica, UsageError
 from quorate.consistency.store.core import Core
+from quorate.consistency.store.session import Session
+from quorate.core.codec import encode_value
 from tests.store.conftest import FAST, World, cut, everywhere, heal, run_story, until
 
 
@@ -31,6 +33,27 @@ def test_a_session_reads_its_writes_on_every_host(world: World) -> None:
         other = c.session(token)
         assert other.past == s.past
         assert await stores["c"].get("k1", session=other) == 29
+
+    world.run(story())
+
+
+def test_what_a_session_writes_brings_along_what_it_wrote_strongly(world: World) -> None:
+    """Who reads a write has to find what its writer knew, also of the group."""
+
+    async def story() -> None:
+        a, b, c = world.hosts
+        name = world.name()
+        async with a.session() as writer, b.session() as reader, c.session() as counting:
+            strong = await a.store(name).put("first", 1, consistency="strong", session=writer)
+            await a.store(name).put("then", 2, session=writer)
+            await a.store(name).pn_counter("sum").increment(3, session=writer)
+            await everywhere(world.hosts, name, "then", 2)
+            await everywhere(world.hosts, name, "sum", 3)
+            assert await b.store(name).get("then", session=reader) == 2
+            assert reader.past.strong >= (strong.index or 0) > 0
+            assert 0 not in reader.past.vector
+            assert await c.store(name).pn_counter("sum").value(session=counting) == 3
+            assert counting.past.strong >= (strong.index or 0)
 
     world.run(story())
 
@@ -145,6 +168,78 @@ def drop_pushes(host: Any) -> None:
 
 def undrop_pushes(host: Any) -> None:
     del host.stores.on_message
+
+
+def test_a_set_shows_no_element_without_what_its_writer_had_seen() -> None:
+    """Found by the laboratory (sessions x halves, seed 7): after a heal a host heard first of the
+    host a session had moved to, and later of the one it had come from."""
+
+    async def story() -> None:
+        async with Cluster.local(3, **FAST) as cluster:
+            a, b, c = cluster.hosts.values()
+            for host in (a, b, c):
+                await host.store("s").g_set("t").value()
+            hear = b.stores.on_message
+            late: list[Any] = []
+            b.stores.on_message = lambda peer, message: (
+                late.append((peer, message)) if peer == "c" else hear(peer, message)
+            )
+            async with c.session() as s:
+                await c.store("s").g_set("t").add("first", session=s)
+                token = s.token
+            async with a.session(token) as s:
+                await a.store("s").g_set("t").add("second", session=s, wait_for=2)
+            await until(b, lambda: b.stores.replica.read("s", "t"))
+            assert "second" in await b.store("s").g_set("t").value(), (
+                "a local read may lack the first"
+            )
+            async with b.session() as other:
+                found = await b.store("s").g_set("t").value(session=other, timeout=5)
+                assert sorted(found) == ["first", "second"]
+            cut(b, (a, c))
+            await until(b, lambda: not b.mesh.is_up("a") and not b.mesh.is_up("c"))
+            async with b.session() as other:
+                with pytest.raises(StaleReplica):
+                    await b.store("s").g_set("t").value(session=other, timeout=0.3)
+
+    run_story(story())
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_what_was_covered_once_says_nothing_of_what_was_seen_since(
+    planted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session keeps in mind that a host had all it saw. The plant keeps it in mind for ever."""
+    if planted:
+
+        def as_once(self: Session, by: object) -> bool:
+            return self._covered is not None and self._covered[0] is by  # pyright: ignore[reportPrivateUsage]
+
+        monkeypatch.setattr(Session, "is_known_covered", as_once)
+
+    async def story() -> None:
+        async with Cluster.local(3, **FAST) as cluster:
+            a, b, c = cluster.hosts.values()
+            stores = {host.id: host.store("s") for host in (a, b, c)}
+            await stores["a"].put("k", "old", wait_for=3)
+            await stores["c"].get("k")
+            async with c.session() as s:
+                assert await stores["c"].get("k", session=s) == "old"
+                assert await stores["c"].get("k", session=s, level="session") == "old"
+                drop_pushes(c)
+                cut(c, (a, b))
+                await until(c, lambda: not c.mesh.is_up("a") and not c.mesh.is_up("b"))
+                await stores["a"].put("k", "new", session=s)
+                reads = stores["c"]._parts.reads  # pyright: ignore[reportPrivateUsage]
+                shown = reads.at_once("k", {"session": s})
+                if planted:
+                    assert shown is not None and shown.value == encode_value("old"), "back in time"
+                    return
+                assert shown is None
+                with pytest.raises(StaleReplica, match="nothing older was served"):
+                    await stores["c"].get("k", session=s, timeout=0.3)
+
+    run_story(story())
 
 
 def test_a_session_outlives_its_host() -> None:

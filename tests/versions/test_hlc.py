@@ -79,3 +79,44 @@ def test_a_small_difference_is_taken_away_and_not_called_a_jump() -> None:
         clock.now()
     assert clock.problem() is None
     assert wall_ms(clock.now()) == 1_700_000_110_050
+
+
+NOW_MS = 1_700_000_100_000
+HOUR_MS = 3_600_000
+
+
+def test_time_that_was_behind_follows_the_wall_when_other_walls_say_the_same() -> None:
+    hand = HandClock()
+    hand.offset -= 600.0
+    clock = HybridClock(hand, drift_max_ms=1000)
+    hand.offset += 600.0  # somebody sets the clock right
+    stamped_before = make(NOW_MS - 5_000, 0)
+    with pytest.raises(ClockAhead):
+        clock.now(stamped_before)
+    clock.walls_agree = lambda: True
+    assert clock.now(stamped_before) == make(NOW_MS, 0)
+    with pytest.raises(ClockAhead):  # what even the wall has not reached is refused as ever
+        clock.now(make(NOW_MS + HOUR_MS, 0))
+
+
+@pytest.mark.parametrize(
+    ("own_s", "other_ms", "other_wall_ms", "followed"),
+    [
+        (-600.0, NOW_MS, NOW_MS, True),  # the other's time is what our wall says
+        (-600.0, NOW_MS + 600_000, NOW_MS, True),  # its wall says what ours says, both were wrong
+        (-600.0, NOW_MS + HOUR_MS, NOW_MS + HOUR_MS, False),
+        (-600.0, NOW_MS - 600_000, NOW_MS, False),  # there is nothing to settle
+        (-600.0, NOW_MS - HOUR_MS, NOW_MS, False),  # the wall is farther from it than we are
+        (0.9, NOW_MS - 300, NOW_MS - 300, True),
+        (0.0, NOW_MS - 600_000, NOW_MS, False),  # ours is right, the other's is not
+    ],
+)
+def test_whose_time_was_wrong(
+    own_s: float, other_ms: int, other_wall_ms: int, followed: bool
+) -> None:
+    hand = HandClock()
+    hand.offset += own_s
+    clock = HybridClock(hand, drift_max_ms=1000)
+    hand.offset -= own_s
+    assert clock.agree(other_ms, other_wall_ms) is followed
+    assert clock.now_ms() == (NOW_MS if followed else NOW_MS + int(own_s * 1000))
