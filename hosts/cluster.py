@@ -8,28 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import string
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from quorate.core.errors import ConfigError, Timeout, UsageError
+from quorate.core.wire.ports import free_addresses
 from quorate.hosts.host import Host
 
 HOSTS_MAX = 9
 LEADER_POLL_S = 0.01
-
-
-def free_addresses(count: int) -> list[str]:
-    """Loopback addresses with ports that are free now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
 
 
 class Cluster:

@@ -12,13 +12,14 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from quorate.core.errors import ConfigError
 
+LEASE_S_MIN = 0.5
 HOST_ID = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
 
 
@@ -80,6 +81,18 @@ class Settings:
     store_dead_after_s: float = 60.0
     """A host unheard for so long owns no keys any more; others take over."""
 
+    agents: Sequence[str] = ()
+    """Classes of agents that this host runs, as "module:Class"; a program may register more."""
+    agent_lease_s: float = 1.5
+    """The lease under which this host runs agents: so long after its death others take over."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What `needs=` of an agent can ask for."""
+    capacity: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What this host gives out to agents: memory_mb, cpu, slots, or any name that `resources=` use;
+    memory_mb and cpu are measured where they are not named."""
+    drain_timeout_s: float = 30.0
+    """A host that is told to stop takes no longer to move its agents to others."""
+
     inflight_ops_max: int = 4096
     waiting_ops_max: int = 65_536
     log_map_bytes_max: int = 64 * 1024**3
@@ -98,6 +111,8 @@ class Settings:
             "session_lease_s",
             "stop_timeout_s",
             "store_dead_after_s",
+            "agent_lease_s",
+            "drain_timeout_s",
         ):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)!r}")
@@ -106,6 +121,14 @@ class Settings:
                 f"session_lease_s = {self.session_lease_s} is shorter than an election may take; "
                 "use at least 1"
             )
+        if self.agent_lease_s < LEASE_S_MIN:
+            raise ConfigError(
+                f"agent_lease_s = {self.agent_lease_s} is too short to be renewed in time; use at "
+                f"least {LEASE_S_MIN}"
+            )
+        for name, amount in self.capacity.items():
+            if amount < 0:
+                raise ConfigError(f"capacity of {name!r} must not be below 0, it is {amount!r}")
         if self.secret is not None and self.tls is not None:
             raise ConfigError("give either secret (loopback, development) or tls, not both")
 
@@ -145,6 +168,10 @@ def _checked(where: str, value: Any, hint: Any) -> Any:
         hint = next(option for option in typing.get_args(hint) if option is not type(None))
     if hint is TlsFiles:
         return _tls(where, value)
+    if hint == Sequence[str]:
+        return _names(where, value)
+    if hint == Mapping[str, float]:
+        return _amounts(where, value)
     if typing.get_origin(hint) is not None:
         return _texts(where, value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -161,6 +188,26 @@ def _texts(where: str, value: Any) -> dict[str, str]:
     if not all(isinstance(key, str) and isinstance(text, str) for key, text in pairs.items()):
         raise ConfigError(f"{where} must map host ids to addresses, both texts, not {pairs!r}")
     return dict(pairs)
+
+
+def _names(where: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ConfigError(f"{where} must be a list of texts, not {value!r}")
+    names = tuple(cast(Sequence[Any], value))
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"{where} must be a list of texts, not {value!r}")
+    return names
+
+
+def _amounts(where: str, value: Any) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where} must map names to amounts, not {value!r}")
+    found: dict[str, float] = {}
+    for name, amount in cast(Mapping[Any, Any], value).items():
+        if not isinstance(name, str) or not isinstance(amount, int | float) or amount is True:
+            raise ConfigError(f"{where} must map names to numbers, not {name!r} to {amount!r}")
+        found[name] = float(amount)
+    return found
 
 
 def _tls(where: str, value: Any) -> TlsFiles:

@@ -25,6 +25,7 @@ from quorate.core.raft.driver import RaftDriver
 from quorate.core.raft.members import Configuration
 from quorate.core.raft.replicated import MachineState
 from quorate.core.wire.mesh import Mesh
+from quorate.hosts.agents.agents import Agents
 from quorate.hosts.config import Settings
 from quorate.hosts.members import Members
 from quorate.hosts.partition import Partition
@@ -128,6 +129,11 @@ class HostFace:
         """Who leads, as far as this host knows."""
         return None if self._runtime is None else self._runtime.group.leader
 
+    @property
+    def agents(self) -> Agents:
+        """Named agents: start, find, call, move and stop them, wherever they live."""
+        return self.runtime.agents.face
+
     def cache(self, name: str, **options: Any) -> Cache:
         """A cache of the cluster: one computation per key, and nothing old behind an invalidation.
         `options` are those of `quorate.consistency.layers.options.CacheOptions`, with `ttl=`,
@@ -188,11 +194,17 @@ class HostFace:
 
     async def leave(self, *, timeout: float | None = None) -> None:
         """Hand all keys over to the other hosts, then leave the group; stop the host afterwards.
+        In between this host refuses updates of stores, since nobody would get them from it.
 
-        `timeout` in seconds, 60 by default. Raises `Timeout` (nothing was given up),
-        `MembershipRefused`, `Unavailable`."""
+        `timeout` in seconds, 60 by default. Raises `Timeout`, `MembershipRefused`, `Unavailable`:
+        nothing was given up then, and the host goes on (if it was removed all the same, which
+        `Unavailable` with the outcome "unknown" leaves open, it learns that and refuses calls)."""
         seconds = LEAVE_TIMEOUT_S if timeout is None else timeout
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         await self.stores.drain(seconds)
-        await self.members.remove(self.id, timeout=max(0.1, until - loop.time()))
+        try:
+            await self.members.remove(self.id, timeout=max(0.1, until - loop.time()))
+        except BaseException:
+            self.stores.stay()
+            raise

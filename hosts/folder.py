@@ -19,6 +19,7 @@ from quorate.core.errors import CorruptStorage, InvariantBroken, StorageFailed, 
 from quorate.core.raft.journal import TABLES, Journal
 from quorate.core.raft.replicated import MachineState, lmdb_state
 from quorate.core.raft.state import Done
+from quorate.core.storage.faults import NO_FAULTS, StorageFaults
 from quorate.core.storage.lmdb_engine import LmdbEngine
 from quorate.core.storage.state_store import StateStore
 from quorate.hosts.config import Settings
@@ -34,10 +35,16 @@ class DataFolder:
     `StorageFailed`."""
 
     def __init__(
-        self, path: Path, host_id: str, settings: Settings, loop: asyncio.AbstractEventLoop
+        self,
+        path: Path,
+        host_id: str,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        faults: StorageFaults = NO_FAULTS,
     ) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self.faults = faults
         self.log = LmdbEngine(
             path / LOG,
             tables=TABLES,
@@ -46,6 +53,7 @@ class DataFolder:
             format_version=LOG_FORMAT,
             identity={"host": host_id, "cluster": settings.cluster},
             map_size_max_bytes=settings.log_map_bytes_max,
+            faults=faults,
         )
         try:
             self.journal = Journal(self.log)
@@ -56,6 +64,7 @@ class DataFolder:
                 scheduler=cast(Scheduler, loop),
                 post=loop.call_soon_threadsafe,
                 call_later=loop.call_later,
+                faults=faults,
             )
         except BaseException:
             self.log.close()
@@ -103,17 +112,25 @@ class StoreFolder:
     `DataFolder`."""
 
     def __init__(
-        self, path: Path, host_id: str, settings: Settings, loop: asyncio.AbstractEventLoop
+        self,
+        path: Path,
+        host_id: str,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        faults: StorageFaults = NO_FAULTS,
     ) -> None:
         folder = path / STORES
         folder.mkdir(exist_ok=True)
-        self.log = _store_engine(folder / "log", LOG_TABLES, host_id, settings, loop)
+        self.log = _store_engine(folder / "log", LOG_TABLES, host_id, settings, loop, faults)
         try:
-            self._engine = _store_engine(folder / "state", STATE_TABLES, host_id, settings, loop)
+            self._engine = _store_engine(
+                folder / "state", STATE_TABLES, host_id, settings, loop, faults
+            )
         except BaseException:
             self.log.close()
             raise
-        self.state = StateStore(self._engine, cast(Scheduler, loop), tables=STATE_TABLES)
+        scheduler = cast(Scheduler, loop)  # the replica keeps states itself: no records beside them
+        self.state = StateStore(self._engine, scheduler, tables=STATE_TABLES, clean_records_max=0)
 
     def close(self) -> None:
         self._engine.close()
@@ -126,6 +143,7 @@ def _store_engine(
     host_id: str,
     settings: Settings,
     loop: asyncio.AbstractEventLoop,
+    faults: StorageFaults,
 ) -> LmdbEngine:
     return LmdbEngine(
         path,
@@ -134,6 +152,7 @@ def _store_engine(
         call_later=loop.call_later,
         format_version=STORES_FORMAT,
         identity={"host": host_id, "cluster": settings.cluster},
+        faults=faults,
     )
 
 

@@ -28,6 +28,7 @@ from quorate.hosts.folder import DataFolder, known_host
 from quorate.hosts.interpreter import tune_interpreter
 from quorate.hosts.members import Members
 from quorate.hosts.runtime import Runtime, is_wildcard
+from quorate.hosts.seams import Seams
 from quorate.hosts.status import status_of
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Host(HostFace):
             )
         own = peers.get(host_id)
         self._listen = own if own and "listen" not in settings else self.settings.listen
+        self.seams = Seams()
         self.state: State = "new"
         self.failure: QuorateError | None = None
         self.admin_address: str | None = None
@@ -87,7 +89,8 @@ class Host(HostFace):
         loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
         try:
-            folder = DataFolder(self.data, self.id, self.settings, loop)
+            faults = self.seams.faults
+            folder = DataFolder(self.data, self.id, self.settings, loop, faults)
             try:
                 runtime = Runtime(
                     self.id,
@@ -96,6 +99,7 @@ class Host(HostFace):
                     folder=folder,
                     loop=loop,
                     on_fatal=self._on_fatal,
+                    clock=self.seams.clock,
                 )
             except BaseException:
                 folder.close(flush=False)
@@ -262,6 +266,7 @@ class Host(HostFace):
         try:
             if runtime is not None:
                 if graceful and hand_over:
+                    await runtime.agents.leave(self.settings.drain_timeout_s)
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self.settings.stop_timeout_s):
                             await self._wind_down(runtime)

@@ -76,7 +76,6 @@ class PartitionView:
         """Settled: peer -> (monotonic, wall) since when it is away."""
         self._changing: dict[str, tuple[float, float]] = {}
         """Not settled: peer -> (monotonic, wall) since when it is not as settled."""
-        self._met: set[str] = set()
         self._since = wall
         self._links = Links({}, {}, ())
         self._last_state: State = "whole"

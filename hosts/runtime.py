@@ -27,6 +27,10 @@ from quorate.core.raft.members import Configuration, Member
 from quorate.core.wire.auth import Auth, MutualTls, NoAuth, SharedSecret
 from quorate.core.wire.frames import ProtocolError
 from quorate.core.wire.mesh import Mesh
+from quorate.hosts.agents.engine import MESSAGES as AGENT_MESSAGES
+from quorate.hosts.agents.engine import AgentEngine
+from quorate.hosts.agents.placement.probe import SystemProbe
+from quorate.hosts.agents.world import AgentSettings, AgentWorld
 from quorate.hosts.beside import Beside
 from quorate.hosts.config import Settings
 from quorate.hosts.folder import DataFolder
@@ -52,6 +56,7 @@ class Runtime:
         folder: DataFolder,
         loop: asyncio.AbstractEventLoop,
         on_fatal: OnFatal,
+        clock: Clock | None = None,
     ) -> None:
         self.host_id = host_id
         self.settings = settings
@@ -62,7 +67,7 @@ class Runtime:
         self.driver: RaftDriver | None = None
         self._on_fatal = on_fatal
         self.loop = self._loop = loop
-        self._clock, self._rng = SystemClock(), fresh_random()
+        self._clock, self._rng = clock or SystemClock(), fresh_random()
         self._quiet = False
         self.mesh = self._make_mesh(listen)
         self.group = self._make_group()
@@ -84,6 +89,7 @@ class Runtime:
         self._news = RaftNews(me)
         self.stores = Stores(me)
         self.beside = Beside(me)
+        self.agents = AgentEngine(self._make_agent_world())
 
     @property
     def clock(self) -> Clock:
@@ -128,6 +134,31 @@ class Runtime:
             storage_full=lambda: self.driver is not None and self.driver.engine.storage_full,
         )
 
+    def _make_agent_world(self) -> AgentWorld:
+        settings = self.settings
+        return AgentWorld(
+            host_id=self.host_id,
+            cluster=settings.cluster,
+            group=self.group,
+            loop=self._loop,
+            send=self.mesh.send,
+            is_up=self.mesh.is_up,
+            rtt_s=self.mesh.rtt,
+            members=lambda: tuple(member.id for member in self.configuration.members),
+            desk=lambda: self.stores.desk,
+            cut_off=self.stores.cut_off,
+            on_problem=self.stores.on_problem,
+            cache=self.beside.caches.open,
+            probe=SystemProbe(),
+            settings=AgentSettings(
+                lease_s=settings.agent_lease_s,
+                timeout_s=settings.timeout_s,
+                labels=dict(settings.labels),
+                capacity=dict(settings.capacity),
+                drain_timeout_s=settings.drain_timeout_s,
+            ),
+        )
+
     async def start(self) -> None:
         """Listen, then take part. Raises `ConfigError` for an address that cannot be used."""
         await self.mesh.start()
@@ -158,6 +189,9 @@ class Runtime:
         self.digests.start()
         self.stores.start()
         self.beside.start()
+        self.agents.start()
+        for path in settings.agents:
+            self.agents.face.register(path)
 
     # --- news of the parts -----------------------------------------------------------------------
 
@@ -167,6 +201,7 @@ class Runtime:
         if changes:
             self.keeper.on_applied(changes)
             self.leases.on_gone([lease for lease, ttl_ms, _ in changes if ttl_ms == 0])
+        self.agents.on_applied()
         self.digests.on_applied(index)
         self.stores.on_applied()
 
@@ -175,6 +210,7 @@ class Runtime:
         self.keeper.on_leader()
         self.leases.on_leader()
         self.stores.on_leader(leader)
+        self.agents.on_leader(leader)
         self.changes.notify()
 
     def on_configuration(self, configuration: Configuration) -> None:
@@ -190,6 +226,7 @@ class Runtime:
         self.group.on_snapshot_installed()
         self.leases.on_snapshot_installed()
         self.stores.on_applied()
+        self.agents.on_snapshot_installed()
 
     def on_fatal(self, error: BaseException) -> None:
         self._on_fatal(error)
@@ -199,6 +236,9 @@ class Runtime:
             return
         if message.get("type") == STORE:
             self.stores.on_message(peer, message)
+            return
+        if message.get("type") in AGENT_MESSAGES:
+            self.agents.on_message(peer, message)
             return
         if message.get("type") == DIGEST:
             if not self.digests.on_message(peer, message):
@@ -216,6 +256,7 @@ class Runtime:
             self.group.on_peer_down(peer)
         self._look_at_quorum()
         self.stores.on_peer(peer, up=up)
+        self.agents.on_peer(peer, up=up)
 
     def _look_at_quorum(self) -> None:
         voters = self.configuration.voters
@@ -232,6 +273,7 @@ class Runtime:
         """Stop everything that acts by itself; with a failure, calls raise it from now on. Safe to
         call twice."""
         self._quiet = True
+        self.agents.be_quiet(failure)
         self.stores.be_quiet(failure)
         self.beside.be_quiet()
         if failure is not None:
@@ -246,6 +288,7 @@ class Runtime:
 
     async def close(self, *, flush: bool) -> None:
         """Stop everything and close the folder; `flush`: make the state durable first."""
+        await self.agents.stop(graceful=flush)
         await self.beside.close(graceful=flush)
         await self.leases.stop()
         await self.stores.close(flush=flush)
@@ -265,6 +308,7 @@ class Runtime:
             "digests": self.digests.statistics(),
             "wire": self.mesh.statistics(),
             "stores": self.stores.statistics(),
+            "agents": self.agents.statistics(),
             **self.beside.statistics(),
         }
 

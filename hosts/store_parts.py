@@ -60,7 +60,8 @@ class StoreParts:
 
     def __init__(self, stores: StoreNews, runtime: StoreHost) -> None:
         loop, settings = runtime.loop, runtime.settings
-        self.folder = StoreFolder(runtime.folder.path, runtime.host_id, settings, loop)
+        folder = runtime.folder
+        self.folder = StoreFolder(folder.path, runtime.host_id, settings, loop, folder.faults)
         common: dict[str, Any] = {
             "send": stores.send,
             "clock": runtime.clock,
@@ -94,6 +95,8 @@ class StoreParts:
         self.replica.whole = self.mover.ready
         self.plane.sync_needed = self.mover.sync_needed
         self.plane.ready = self.mover.ready
+        self.plane.unheard = self.mover.unheard
+        self.replica.misses(self.mover.unheard)
         config = StewardConfig(dead_after_s=gone_s)
         self.steward = RingSteward(runtime.host_id, runtime.clock, config)
         self.steward.on_leader(runtime.group.leads)

@@ -291,6 +291,11 @@ class Stores(StoreNews):
                 f"{timeout_s:g} s; it stays an owner"
             ) from None
 
+    def stay(self) -> None:
+        """Take back what `drain` did: be an owner again. Safe to call at any time."""
+        if self._open is not None:
+            self._open.mover.stay()
+
     # --- going down -------------------------------------------------------------------------------
 
     def be_quiet(self, failure: QuorateError | None) -> None:

@@ -19,6 +19,7 @@ from quorate.core.group import txn
 from quorate.core.group.kv import Record as KvRecord
 from quorate.core.group.kv import record_of
 from quorate.core.machine.records import ElectionRecord, LockRecord
+from quorate.hosts.admin.agents_binding import AgentsOfHost
 from quorate.hosts.admin.port import Change, Compare, Level, Receipt, Record
 from quorate.hosts.admin.server import AdminServer, start_server
 from quorate.hosts.admin.stores_binding import StoresOfHost
@@ -79,7 +80,7 @@ class Admin:
             await asyncio.sleep(ANNOUNCE_PAUSE_S)
 
 
-class HostPort(StoresOfHost):
+class HostPort(StoresOfHost, AgentsOfHost):
     """`AdminPort` over a host."""
 
     def __init__(self, host: Host) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from quorate.hosts.admin.agents_port import AgentsPort
 from quorate.hosts.admin.stores_port import StoresPort
 
 Level = Literal["linearizable", "local"]
@@ -62,7 +63,7 @@ class Change:
     version: int | None = None
 
 
-class AdminPort(StoresPort, Protocol):
+class AdminPort(StoresPort, AgentsPort, Protocol):
     """The questions and orders of the admin API. Orders raise the errors of `core.errors`;
     `timeout_s` is a deadline."""
 

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from quorate.core.errors import ConfigError
 from quorate.hosts.admin import (
+    agents,
     asked,
     cluster,
     health,
@@ -57,6 +58,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *watch.OPERATIONS,
     *registry.OPERATIONS,
     *stores.OPERATIONS,
+    *agents.OPERATIONS,
     *snapshots.OPERATIONS,
     Operation("GET", "/v1/openapi.json", page, "This description"),
 )

@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from quorate.hosts.cli import kv, stores, tables
+from quorate.hosts.cli import agents, kv, stores, tables
 from quorate.hosts.cli.client import AdminClient
 from quorate.hosts.cli.parser import ADMIN_DEFAULT
 
@@ -84,6 +84,8 @@ COMMANDS: dict[str, Command] = {
     "snapshots": snapshots,
     "reachability": reachability,
     "store": stores.run,
+    "agent": agents.run,
+    "hosts": agents.hosts,
     "partition": stores.partition,
 }
 

@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _command(args: argparse.Namespace) -> int:
-    if args.command == "host":
+    if args.command == "host" and args.words:
+        _as_order_about_a_host(args)
+    elif args.command == "host":
         from quorate.hosts.cli import host
 
         return await host.run(args)
@@ -62,6 +64,17 @@ async def _command(args: argparse.Namespace) -> int:
     from quorate.hosts.cli import ask
 
     return await ask.run(args)
+
+
+def _as_order_about_a_host(args: argparse.Namespace) -> None:
+    """`quorate host drain ID` is `quorate hosts drain ID`."""
+    verb, *ids = args.words
+    if verb not in ("drain", "undrain") or len(ids) != 1:
+        raise UsageError(
+            f"quorate host {' '.join(args.words)}: want `quorate host drain ID`, `quorate hosts "
+            "...`, or options alone to run a host"
+        )
+    args.command, args.verb, args.id = "hosts", verb, ids[0]
 
 
 def _complain(args: argparse.Namespace, body: dict[str, Any], code: int) -> int:

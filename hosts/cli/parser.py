@@ -11,10 +11,12 @@ import argparse
 from typing import Any
 
 from quorate.consistency.check.names import MODELS
+from quorate.hosts.cli import agent_words
 
 ADMIN_DEFAULT = "127.0.0.1:7501"
 
 EPILOG = """\
+the laboratory, which cuts the network and judges what held: quorate chaos --help
 exit codes: 0 done, 1 refused or unavailable, 2 wrong usage
 environment: QUORATE_ADMIN (address of an admin API), QUORATE_TOKEN (its bearer token)
 """
@@ -57,6 +59,7 @@ def build() -> argparse.ArgumentParser:
     _ask(commands, "snapshots", "the snapshots of the host that is asked")
     _ask(commands, "reachability", "who reaches whom, and round-trip times")
     _store(commands)
+    agent_words.add(commands, _ask)
     _partition(commands)
     _check(commands)
     _demo(commands)
@@ -90,6 +93,24 @@ def _ask(commands: Subparsers, name: str, about: str) -> argparse.ArgumentParser
 def _host(commands: Subparsers) -> None:
     about = "run one host until it is told to stop (SIGTERM or SIGINT)"
     host = commands.add_parser("host", help=about, description=about, parents=[_common()])
+    host.add_argument(
+        "words",
+        nargs="*",
+        metavar="drain ID",
+        help="instead: move all agents off a host (--admin: whom to ask; see `quorate hosts`)",
+    )
+    host.add_argument("--token", help=argparse.SUPPRESS)
+    host.add_argument("--timeout", type=float, default=30.0, help=argparse.SUPPRESS)
+    host.add_argument(
+        "--agents",
+        action="append",
+        default=[],
+        metavar="MODULE:CLASS",
+        help="a class of agents that this host runs; once for each",
+    )
+    host.add_argument(
+        "--label", action="append", default=[], metavar="NAME=VALUE", help="a label of this host"
+    )
     host.add_argument("--id", help="the host's id: a-z 0-9 . _ -")
     host.add_argument("--data", metavar="FOLDER", help="where its files live; one host each")
     host.add_argument("--listen", metavar="HOST:PORT", help="where peers dial in")

@@ -32,6 +32,10 @@ def gather(args: argparse.Namespace) -> dict[str, Any]:
     tls = {name: getattr(args, option) for option, name in TLS.items()}
     if any(tls.values()):
         values["tls"] = {name: path for name, path in tls.items() if path}
+    if args.agents:
+        values["agents"] = args.agents
+    if args.label:
+        values["labels"] = dict(label(text) for text in args.label)
     if args.peer:
         values["peers"] = dict(peer(text) for text in args.peer)
     for name in ("id", "data"):
@@ -49,6 +53,14 @@ def _count_itself(values: dict[str, Any]) -> None:
         if "listen" not in values:
             raise ConfigError("with --peer a host needs --listen too: it is its own address")
         peers[values["id"]] = values["listen"]
+
+
+def label(text: str) -> tuple[str, str]:
+    """`zone=north` as a pair."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ConfigError(f"--label {text!r}: want name=value, for example zone=north")
+    return name, value
 
 
 def peer(text: str) -> tuple[str, str]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from quorate.core.errors import InvariantBroken, Timeout
+from quorate.core.wire.ports import free_addresses
 from quorate.hosts.demo.record import Copy, Ledger, Verdict
-from quorate.hosts.demo.workers import WorkerProcess, free_addresses, start_worker
+from quorate.hosts.demo.workers import WorkerProcess, start_worker
 
 POLL_S = 0.02
 BEHIND_S = 0.2

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from quorate.core.errors import InvariantBroken, Timeout
+from quorate.core.wire.ports import free_addresses
 from quorate.hosts.demo.relay import Links
-from quorate.hosts.demo.workers import WorkerProcess, free_addresses, start_worker
+from quorate.hosts.demo.workers import WorkerProcess, start_worker
 
 HOSTS: tuple[str, ...] = ("a", "b", "c")
 MAJORITY, MINORITY = ("a", "b"), ("c",)
@@ -41,6 +42,8 @@ class Scene:
         self._ready = {host: asyncio.Event() for host in HOSTS}
         self._numbers = iter(range(1, 1 << 62))
         self._errors: list[str] = []
+        self._reports: dict[str, int] = {}
+        """By host, the number of its newest report before the heal."""
 
     async def __aenter__(self) -> Scene:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -129,9 +132,16 @@ class Scene:
         """Cut the minority off, silently; wait until both sides know."""
         began = time.monotonic()
         self._links.cut(MINORITY)
-        seen = await self.all("noticed", NOTICE_S, before="whole")
+        seen = await asyncio.gather(
+            *(
+                self.ask(host, "noticed", NOTICE_S, gone=MAJORITY if host in MINORITY else MINORITY)
+                for host in HOSTS
+            )
+        )
         took_ms = round((time.monotonic() - began) * 1000)
-        return {"ms": took_ms, "states": {host: row.get("state") for host, row in seen.items()}}
+        states = {host: row.get("state") for host, row in zip(HOSTS, seen, strict=True)}
+        self._reports = {host: row["report"] for host, row in zip(HOSTS, seen, strict=True)}
+        return {"ms": took_ms, "states": states}
 
     async def writes(self) -> list[dict[str, Any]]:
         """The key at every level, on either side; a session reads its own write at once."""
@@ -181,14 +191,16 @@ class Scene:
                 raise Timeout(f"the hosts still differ {HEAL_S:g} s after the heal: {local}")
             await asyncio.sleep(POLL_S)
         same_ms = round((time.monotonic() - began) * 1000)
-        reports = await self.all("report", HEAL_S)
+        reports = await asyncio.gather(
+            *(self.ask(host, "report", HEAL_S, after=self._reports[host]) for host in HOSTS)
+        )
         return {
             "same_ms": same_ms,
             "reported_ms": round((time.monotonic() - began) * 1000),
             "local": {host: row.get("value") for host, row in local.items()},
             "likes": {host: row.get("value") for host, row in counts.items()},
             "linearizable": await self._values("linearizable"),
-            "reports": {host: row["report"] for host, row in reports.items()},
+            "reports": {host: row["report"] for host, row in zip(HOSTS, reports, strict=True)},
         }
 
     async def promote(self) -> dict[str, Any]:

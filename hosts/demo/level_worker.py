@@ -27,7 +27,6 @@ from quorate.hosts.host import Host
 STORE = "carts"
 KEY = "ann"
 COUNTER = "likes"
-POLL_S = 0.02
 BOUND_MS = 500
 NAMES = ("ready", "write", "read", "status", "noticed", "report", "promote", "token")
 Answer = dict[str, Any]
@@ -117,20 +116,22 @@ class LevelWorker:
         return {"state": self._host.partition.state}
 
     async def noticed(self, order: Answer) -> Answer:
-        """Wait until this host's partition state is another one than `before`."""
+        """Wait until this host knows that it reaches no host of `gone`, and all others; with the
+        number of its newest report, which may be of its start."""
         partition = self._host.partition
         async for _ in partition.events(after=0):
-            if partition.state != order["before"]:
+            if set(partition.status().unreachable) == set(order["gone"]):
                 break
-        return {"state": partition.state}
+        newest = max((report["number"] for report in partition.reports()), default=0)
+        return {"state": partition.state, "report": newest}
 
     async def report(self, order: Answer) -> Answer:
-        """The newest reconciliation report, once one is closed."""
-        while True:
-            reports = self._host.partition.reports()
-            if reports and reports[0]["outcome"] != "running":
-                return {"report": json.loads(json.dumps(reports[0], default=str))}
-            await asyncio.sleep(POLL_S)
+        """The first reconciliation report behind number `after` that was not interrupted (the one
+        behind such a one goes on), once it is closed."""
+        number = order["after"] + 1
+        while (report := await self._host.partition.wait_report(number))["outcome"] != "complete":
+            number += 1
+        return {"report": json.loads(json.dumps(report, default=str))}
 
 
 def shown(receipt: Receipt) -> Answer:

@@ -1,9 +1,11 @@
 """`quorate demo`: three hosts, the leader killed with -9 in full load, every acknowledged write
-counted afterwards; then the same key written at each level while a minority is cut off.
+counted afterwards; then the same key written at each level while a minority is cut off; then
+agents, whose host is killed.
 
 The law of this file: the story is told in the order it happens, every figure is measured, and the
-exit code is 0 only when nothing was lost, nothing was applied twice and each level kept its
-promises. What a person sees is in `view.py`; the second half is in `levels.py`.
+exit code is 0 only when nothing was lost, nothing was applied twice and each level and each agent
+kept its promises. What a person sees is in `view.py`; the second part is in `levels.py`, the third
+in `agents.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+from quorate.hosts.demo import agents, levels
+from quorate.hosts.demo.agent_view import AgentView
 from quorate.hosts.demo.arena import Arena
 from quorate.hosts.demo.level_view import LevelView
-from quorate.hosts.demo.levels import tell
 from quorate.hosts.demo.view import Audience, audience
 
 ELECTION_MAX_S = 15.0
@@ -48,7 +51,9 @@ async def run(args: argparse.Namespace) -> int:
             figures = await story(arena, shown, args.seconds)
         shown.close()
         view = LevelView(silent=args.json, plain=args.plain)
-        figures["levels"] = await tell(folder / "levels", view)
+        figures["levels"] = await levels.tell(folder / "levels", view)
+        agent_view = AgentView(silent=args.json, plain=args.plain)
+        figures["agents"] = await agents.tell(folder / "agents", agent_view)
     except asyncio.CancelledError:
         if not terminated.is_set():
             raise
@@ -60,7 +65,7 @@ async def run(args: argparse.Namespace) -> int:
             shutil.rmtree(folder, ignore_errors=True)
     if args.json:
         print(json.dumps(figures))
-    kept = figures["levels"]["held"]
+    kept = figures["levels"]["held"] and figures["agents"]["held"]
     return 0 if kept and figures["lost"] == 0 and figures["duplicated"] == 0 else 1
 
 

@@ -11,9 +11,8 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -57,12 +56,17 @@ class WorkerProcess:
             with suppress(ConnectionError):
                 self._process.stdin.write(lines.order(do, **fields))
 
+    async def wait(self) -> int:
+        """Wait until it ends, and has been read to the end; its exit code."""
+        code = await self._process.wait()
+        await self._reading
+        return code
+
     async def kill(self) -> None:
         """kill -9, then read what it had said."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
-        await self._process.wait()
-        await self._reading
+        await self.wait()
 
     async def stop(self) -> int:
         """Ask it to stop, kill it if it does not; its exit code."""
@@ -109,15 +113,3 @@ def child_environment() -> dict[str, str]:
     root = str(Path(sys.modules["quorate"].__path__[0]).resolve().parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-def free_addresses(count: int) -> Sequence[str]:
-    """Loopback addresses that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

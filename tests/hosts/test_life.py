@@ -30,7 +30,7 @@ from quorate import (
     WrongDataFolder,
 )
 from quorate.core.errors import StorageFailed
-from quorate.hosts.cluster import free_addresses
+from quorate.core.wire.ports import free_addresses
 from tests.hosts.conftest import FAST, run_story
 
 

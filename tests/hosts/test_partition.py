@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from quorate import Cluster, Host, LockLost, NotCommitted, OutcomeUnknown, Unavailable
-from quorate.hosts.cluster import free_addresses
+from quorate.core.wire.ports import free_addresses
 from tests.hosts.conftest import FAST, run_story
 
 

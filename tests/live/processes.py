@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quorate.core.wire.ports import free_addresses
 from quorate.hosts.cli.main import main
-from quorate.hosts.demo.workers import child_environment, free_addresses
+from quorate.hosts.demo.workers import child_environment
 
 START_S = 20.0
 SECRET = "a-shared-secret-for-tests"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from quorate.hosts.demo.workers import free_addresses
+from quorate.core.wire.ports import free_addresses
 from tests.live.processes import (
     SECRET,
     HostProcess,

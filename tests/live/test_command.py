@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from quorate.core.wire.auth import MutualTls
+from quorate.core.wire.ports import free_addresses
 from quorate.core.wire.tls import dev_certificates
-from quorate.hosts.demo.workers import child_environment, free_addresses
+from quorate.hosts.demo.workers import child_environment
 from tests.live.processes import (
     SECRET,
     HostProcess,
@@ -186,7 +187,7 @@ def tls_words(files: MutualTls) -> list[str]:
 
 def test_the_demonstration_loses_nothing_and_prints_its_figures(tmp_path: Path) -> None:
     done = quorate("demo", "--json", "--seconds", "1.5", timeout_s=90)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr + done.stdout
     figures = json.loads(done.stdout)
     assert figures["acked"] > 100
     assert (figures["lost"], figures["duplicated"]) == (0, 0)

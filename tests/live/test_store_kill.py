@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from quorate.hosts.demo.workers import child_environment, free_addresses
+from quorate.core.wire.ports import free_addresses
+from quorate.hosts.demo.workers import child_environment
 
 SOAK = os.environ.get("QUORATE_SOAK") == "1"
 KILLS = 200 if SOAK else 8

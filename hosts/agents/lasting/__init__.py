@@ -1,0 +1,1 @@
+"""What an agent does later: reminders, which last, and timers, which do not. See README.md."""

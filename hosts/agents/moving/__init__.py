@@ -1,0 +1,1 @@
+"""Agents that move to another host while others call them."""

@@ -1,0 +1,1 @@
+"""Where agents go, and where they go again when a host ends, joins or has too much."""

@@ -1,0 +1,1 @@
+"""Agents: names, messages, turns, moves, and what holds them in one place."""

@@ -1,0 +1,1 @@
+"""Health of agents, the watchdog of the loop, restarts."""

@@ -1,0 +1,1 @@
+"""Owners, links, monitors."""

@@ -1,0 +1,1 @@
+"""Where agents go: choices, loads, placing again, balancing."""

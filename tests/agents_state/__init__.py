@@ -1,0 +1,1 @@
+"""The state of agents: turns committed, recovered, counted and cleaned."""
