@@ -12,7 +12,6 @@ Seeds of `seeds.txt` (each failed once) always run first.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -24,6 +23,7 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
+from quorate.chaos.sim.heap import collected_once
 from quorate.chaos.sim.plants import PLANTS, planted
 from quorate.chaos.sim.unpatched_world import run_unpatched
 from quorate.chaos.sim.world import Report, run_seed
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=30.0, help="virtual seconds of trouble")
     parser.add_argument("--transcript", action="store_true", help="print every line of --seed")
     parser.add_argument("--unpatched", action="store_true", help="plain PySyncObj 0.3.17 instead")
-    parser.add_argument("--plant", choices=sorted(PLANTS, key=lambda name: int(name[1:])))
+    parser.add_argument("--plant", choices=list(PLANTS))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--all", action="store_true", help="do not stop at the first finding")
     parser.add_argument("--json", action="store_true")
@@ -67,15 +67,11 @@ class Run:
         self._seconds, self._unpatched, self._plant = seconds, unpatched, plant
 
     def __call__(self, seed: int, echo: Callable[[str], object] | None = None) -> Report:
-        gc.disable()  # a run is short and full of cycles: collected once, at its end
-        try:
+        with collected_once():
             if self._unpatched:
                 return run_unpatched(seed, self._seconds, echo)
             parts = None if self._plant is None else planted(self._plant, seed)
             return run_seed(seed, self._seconds, parts, echo)
-        finally:
-            gc.enable()
-            gc.collect()
 
 
 def _run_of(options: argparse.Namespace) -> Run:

@@ -2,8 +2,8 @@
 can show that it would notice (HAZARDS.md, section 1; one plant per row).
 
 The law: a plant changes one rule and nothing else; the product has no switch for it. `PLANTS` maps
-S1..S17 to what to build hosts of; plants of the rules of Raft are here, those of disks, wire and
-machine in plants_edges.py.
+S1..S17, and laws of our own (L1), to what to build hosts of; plants of the rules of Raft are here,
+those of disks, wire and machine in plants_edges.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from quorate.chaos.sim.snapshots import SimState
 from quorate.core.raft.driver import OnReadPoint, RaftDriver
 from quorate.core.raft.engine import HardenedRaft
 from quorate.core.raft.outbox import Message
-from quorate.core.raft.progress import Mode, Progress
+from quorate.core.raft.progress import Mode, Progress, committed_by
 from quorate.core.raft.state import Results, Snapshot
 from quorate.core.raft.transfer import SnapshotReceiver, SnapshotSender
 
@@ -196,6 +196,18 @@ class Floods(RaftDriver):
         self.sender = sender
 
 
+class CountsWhatIsNotOnDisk(HardenedRaft):
+    """L1: the leader sends entries while its own disk writes, and counts itself before that is
+    done."""
+
+    def _commit_by_majority(self) -> None:
+        matches = [
+            self.journal.last_index if voter == self.host_id else self.progress[voter].match
+            for voter in self.configuration.voters
+        ]
+        self._commit_up_to(committed_by(matches))
+
+
 _OURS = Parts()
 
 PLANTS: dict[str, Callable[[int], Parts]] = {
@@ -220,6 +232,7 @@ PLANTS: dict[str, Callable[[int], Parts]] = {
     ),
     "S16": lambda seed: replace(_OURS, driver_class=Floods),
     "S17": lambda seed: replace(_OURS, engine_class=LivelocksOnConflict),
+    "L1": lambda seed: replace(_OURS, engine_class=CountsWhatIsNotOnDisk),
 }
 
 

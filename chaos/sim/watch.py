@@ -150,7 +150,8 @@ class Watch:
             at = journal.term_at(index)
             if at is not None and (term, index) > (promise.acked_in, promise.acked[0]):
                 promise.acked_in, promise.acked = term, (index, at)
-        elif kind == "vote_reply" and message.get("ok"):
+        elif kind == "vote_reply" and message.get("ok") and term == journal.getCurrentTerm():
+            # (a reply that waited long for the disk may be of an earlier term than the vote is now)
             promise.vote, promise.vote_term = journal.getVotedForNodeId(), term
 
     def on_wiped(self, host: str) -> None:

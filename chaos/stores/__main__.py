@@ -10,7 +10,6 @@ story of a failure and how to replay it.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 import time
@@ -22,7 +21,9 @@ from dataclasses import asdict, replace
 from itertools import chain, count, islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
+from quorate.chaos.sim.heap import collected_once
 from quorate.chaos.stores.options import draw
 from quorate.chaos.stores.plants import FOCUS, PLANTS, planted
 from quorate.chaos.stores.world import SECONDS, Report, World, run_seed
@@ -30,6 +31,7 @@ from quorate.chaos.stores.world import SECONDS, Report, World, run_seed
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 FINDINGS_TOLD_MAX = 6
 MODULE = "quorate.chaos.stores"
+Result = TypeVar("Result")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,17 +64,12 @@ class Run:
         self._seconds, self._plant = seconds, plant
 
     def __call__(self, seed: int, echo: Callable[[str], object] | None = None) -> Report:
-        gc.disable()  # a run is short and full of cycles: collected once, at its end
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), collected_once():
             warnings.simplefilter("ignore", RuntimeWarning)  # coroutines of killed processes
-            try:
-                if self._plant is None:
-                    return run_seed(seed, self._seconds, None, echo)
-                options = replace(draw(seed, self._seconds), **FOCUS.get(self._plant, {}))
-                return World(options, planted(self._plant), echo).run()
-            finally:
-                gc.enable()
-                gc.collect()
+            if self._plant is None:
+                return run_seed(seed, self._seconds, None, echo)
+            options = replace(draw(seed, self._seconds), **FOCUS.get(self._plant, {}))
+            return World(options, planted(self._plant), echo).run()
 
 
 # --- one ------------------------------------------------------------------------------------------
@@ -114,7 +111,7 @@ def _many(options: argparse.Namespace) -> int:
     return _exit_code(options, reports)
 
 
-def run_all(run: Callable[[int], Report], seeds: Iterator[int], jobs: int) -> Iterator[Report]:
+def run_all(run: Callable[[int], Result], seeds: Iterator[int], jobs: int) -> Iterator[Result]:
     """Reports in the order of the seeds, a bounded number of runs ahead."""
     if jobs <= 1:
         yield from map(run, seeds)

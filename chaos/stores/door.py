@@ -16,11 +16,13 @@ from quorate.chaos.stores.lives import StoreLife
 from quorate.chaos.stores.loop import LifeLoop
 from quorate.chaos.stores.strong import Oracle, View
 from quorate.chaos.stores.watch import Watch
+from quorate.consistency.replica.states import GROUP
 from quorate.consistency.store import reads
 from quorate.consistency.store.desk import Desk
 from quorate.consistency.store.levels import bounded
+from quorate.consistency.store.options import ReadOptions
 from quorate.consistency.store.plane import Plane, Surroundings
-from quorate.consistency.store.receipts import GROUP, Receipt
+from quorate.consistency.store.receipts import Receipt
 from quorate.consistency.store.session import Session
 from quorate.consistency.store.store import Store
 from quorate.core import codec
@@ -44,6 +46,9 @@ class SimStore(Store):
 
     async def seen(self, key: str, options: dict[str, Any]) -> reads.Seen:
         """The view that `get` and `get_entry` take their answer from."""
+        asked: ReadOptions = {name: options[name] for name in options.keys() - {"timeout"}}  # type: ignore[assignment]
+        if self._parts.agreed and self._reads.at_once(key, asked) is not None:
+            return reads.Seen(self._core.view(key), self._plane.host_id)
         return await self._read(key, options)
 
 
@@ -59,22 +64,14 @@ class Door:
         self._oracle = oracle
         self.loop = LifeLoop(life, lambda text: watch.find(f"{host.id}: {text}"))
         rng = random.Random(f"door {host.id} {host.incarnation}")
-        self.group = SimGroup(
-            host.id,
-            life=life,
-            oracle=oracle,
-            view=view,
-            send=lambda peer, message: host.send(peer, message),
-            make_future=self.loop.create_future,
-            rng=rng,
-        )
+        self.group = self._make_group(view, rng)
         world = Surroundings(
             cluster="simulated",
             secret=SECRET,
             is_up=host.is_up,
             rtt_s=_unmeasured,
             strong_holders=self._strong_holders,
-            cut_off=lambda: not oracle.reaches_majority(host.id),
+            cut_off=self.cut_off,
             fresh_bytes=rng.randbytes,
             on_problem=host.on_problem,
             on_fatal=host.on_fatal,
@@ -85,6 +82,20 @@ class Door:
         self._stores: dict[str, SimStore] = {}
         self._open: dict[int, tuple[Call, Done]] = {}
         self._looking = False
+
+    def _make_group(self, view: View, rng: random.Random) -> SimGroup:
+        return SimGroup(
+            self._host.id,
+            life=self._life,
+            oracle=self._oracle,
+            view=view,
+            send=lambda peer, message: self._host.send(peer, message),
+            make_future=self.loop.create_future,
+            rng=rng,
+        )
+
+    def cut_off(self) -> bool:
+        return not self._oracle.reaches_majority(self._host.id)
 
     def _strong_holders(self, index: int) -> tuple[str, ...]:
         return (self._host.id,)

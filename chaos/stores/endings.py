@@ -126,6 +126,8 @@ def untidy(stage: Stage) -> str | None:
     for host in owners_of_data(stage):
         for store in stage.options.stores:
             for key in host.replica.keys(store.name):
+                if host.replica.pinned(store.name, key):
+                    continue  # it hides a strong value
                 if living >= host.replica.seen(store.name, key).keys():
                     state = host.replica.export(store.name, key)
                     return f"{host.id} still has {store.name}/{key}: {state}"

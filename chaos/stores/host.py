@@ -122,6 +122,7 @@ class StoreHost(ReplicaHooks):
             life,
             tables=STATE_TABLES,
             flush_records=options.flush_records,
+            clean_records_max=0,
         )
         self.replica = parts.replica_class(
             host_id=self.id,
@@ -236,6 +237,10 @@ class StoreHost(ReplicaHooks):
         made.at = self._queue.now
         self._watch.on_made(self._me, made)
 
+    def unheard(self, store: str, key: str) -> frozenset[str]:
+        """Hosts that were away when the key's partition came here."""
+        return self.ring.mover.unheard(self.replica.partition_of(store, key))
+
     def collected(self) -> Vector:
         return self._watch.collected()
 
@@ -258,6 +263,7 @@ class StoreHost(ReplicaHooks):
         self.ring.on_gap(peer)
 
     def on_conflict(self, conflict: Conflict) -> None:
+        self._watch.on_conflict(self.id, conflict)
         self.door.plane.on_conflict(conflict)
 
     def on_fatal(self, error: BaseException) -> None:

@@ -7,7 +7,7 @@ simulator can see (which host held what, which of all writes has the highest sta
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from quorate.chaos.stores.calls import Call, Made
 from quorate.chaos.stores.record import Record, at_rest, operation_of, update_of
@@ -127,10 +127,12 @@ def _one_key(stage: Stage, record: Record, store: str, key: str, shape: Shape) -
                 for place, (one, (word, value)) in enumerate(zip(made, words, strict=True))
             ]
         reads.append(_read(stage, host, store, key, "final", shown))
-        if store == "last":
-            feed = _feed(host, store, key) + [
-                _written(one) for one in made if _collected(stage, one)
-            ]
+    if store == "last":
+        for host in stage.hosts.values():  # whoever met it tells, also one that kept it for others
+            if not host.running:
+                continue
+            feed = _feed(host, store, key) + _lost_feed(stage, store, key)
+            feed += [_written(one) for one in made if _collected(stage, one)]
             reads.append(_read(stage, host, store, key, "conflicts", feed))
     history = History([*operations, *at_rest(reads, len(operations))], "s")
     return told("at rest", convergence.check(history))
@@ -164,6 +166,21 @@ def _feed(host: StoreHost, store: str, key: str) -> list[Any]:
     return lost
 
 
+def _lost_feed(stage: Stage, store: str, key: str) -> list[Any]:
+    """What of a key was told by feeds that were lost with their disks: a feed is its host's own."""
+    lost: list[Any] = []
+    for conflict in stage.watch.lost_conflicts:
+        if (conflict.store, conflict.key) == (store, key):
+            lost += map(_plain, conflict.losers)
+    return lost
+
+
+def _replaced(one: Made, by: Made) -> bool:
+    """Whether an update was made by who had seen the other."""
+    actor, seq = one.dot
+    return by is not one and by.overwrote.get(actor, 0) >= seq
+
+
 def _collected(stage: Stage, made: Made) -> bool:
     """A tombstone that every owner had and that is forgotten meets nobody any more."""
     actor, seq = made.dot
@@ -185,32 +202,42 @@ def _written(made: Made) -> Any:
 
 
 def _last(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
-    """One value; where there is none any more, the tombstone that was collected."""
+    """One value; where there is none any more, the tombstone that was collected: the newest update
+    but for those that a later one had seen, or that were lost with every disk that held them."""
     entries = _entries(host, made[0].store, made[0].key)
     words = [("write", _written(one)) for one in made]
     if entries:
         return words, _plain(max(entries, key=lambda e: (e.stamp, e.actor, e.seq)))
-    top = max(made, key=lambda one: (one.stamp, *one.dot))
+    left = [one for one in made if one.is_delete or not one.excused]
+    left = [one for one in left if not any(_replaced(one, by) for by in left)]
+    top = max(left, key=lambda one: (one.stamp, *one.dot), default=made[0])
     return words, _written(top) if top.is_delete else None
 
 
 def _siblings(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
-    """All values beside each other, and the tombstones that nobody replaced."""
-    entries = _entries(host, made[0].store, made[0].key)
+    """All values beside each other, and the tombstones that no update which is left has replaced:
+    whether a host still has one, or has collected it, nobody can see."""
     words = [("assign", _written(one)) for one in made]
-    shown = [_plain(entry) for entry in entries]
-    for one in made:
-        actor, seq = one.dot
-        replaced = any(o.overwrote.get(actor, 0) >= seq for o in made if o is not one)
-        if one.is_delete and not replaced and _written(one) not in shown:
-            shown.append(_written(one))
+    entries = _entries(host, made[0].store, made[0].key)
+    shown = [_plain(entry) for entry in entries if entry.value is not None]
+    left = [one for one in made if not one.excused]
+    shown += [
+        _written(one)
+        for one in made
+        if one.is_delete and not any(_replaced(one, by) for by in left)
+    ]
     return words, shown
 
 
 def _merged(stage: Stage, host: StoreHost, made: list[Made]) -> tuple[list[tuple[str, Any]], Any]:
     """Every update adds its own number to those that it saw."""
     owns = {call.dot: call.own for call in stage.calls.all if call.dot is not None}
-    words = [("add", owns.get(one.dot, max(one.value or [0]))) for one in made]
+    words: list[tuple[str, Any]] = []
+    for one in made:
+        value: list[int] = one.value or []
+        earlier = [cast(list[int], other.value or []) for other in made if _replaced(other, one)]
+        new = set(value).difference(*earlier)
+        words.append(("add", owns.get(one.dot, max(new, default=0))))
     return words, _value(stage, host, made[0].store, made[0].key) or []
 
 
@@ -256,14 +283,19 @@ SHAPES: dict[str, Shape] = {
 
 
 def _winner(stage: Stage, record: Record, key: str) -> list[str]:
-    """Of all acknowledged writes none is above the one that is shown."""
-    sure = [one for one in record.made(f"last/{key}") if one.sure]
+    """Of all acknowledged writes that no later one had seen, none is above the one that is shown. A
+    tombstone that was collected meets nobody any more: a host whose clock was set back may write
+    below it."""
+    made = record.made(f"last/{key}")
+    last = [one for one in made if not one.excused]
+    sure = [one for one in last if one.sure and not any(_replaced(one, by) for by in last)]
+    sure = [one for one in sure if not _collected(stage, one)]
     if not sure:
         return []
     best = max(sure, key=lambda one: (one.stamp, *one.dot))
     entries = _entries(_owners(stage, "last", key)[0], "last", key)
     if not entries:
-        gone = any(o.is_delete and o.stamp >= best.stamp for o in record.made(best.name))
+        gone = any(o.is_delete and o.stamp >= best.stamp for o in made)
         return [] if gone else [f"{best.name}: {best.dot} had the highest stamp; it is gone"]
     top = max(entries, key=lambda e: (e.stamp, e.actor, e.seq))
     if (top.stamp, top.actor, top.seq) >= (best.stamp, *best.dot):

@@ -14,7 +14,7 @@ from quorate.chaos.sim.events import EventQueue
 from quorate.chaos.sim.network import Link, Network
 from quorate.chaos.sim.transcript import Transcript
 from quorate.chaos.stores.host import StoreHost
-from quorate.chaos.stores.options import FAULTS, Options
+from quorate.chaos.stores.options import Options
 from quorate.chaos.stores.rings import RingFaults
 
 AWAY_S = (4.0, 7.0)
@@ -41,12 +41,12 @@ class Nemesis:
         self._transcript = transcript
         self._over = False
         self.counts: dict[str, int] = {}
-        known: dict[str, Callable[[], object]] = {
-            name: getattr(rings, name, None) or getattr(self, name) for name in FAULTS
-        }
-        self._faults = [(name, known[name]) for name in options.faults]
+        self._faults: list[tuple[str, Callable[[], object]]] = [
+            (name, getattr(rings, name, None) or getattr(self, name)) for name in options.faults
+        ]
 
     def start(self) -> None:
+        """Break things from now on."""
         self._next()
 
     def _next(self) -> None:

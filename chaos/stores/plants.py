@@ -150,7 +150,11 @@ class EagerCollector(Collector):
     def cut(self, ring: Ring | None) -> Vector:
         return dict(self._knowledge.applied)
 
-    def _remember(self, cut: Vector) -> None:
+
+class ForgetfulJoiner(Joiner):
+    """See `EagerCollector`."""
+
+    def adopt(self, cut: Vector) -> None:
         return
 
 
@@ -159,6 +163,7 @@ class CollectsEarly(SimReplica):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.joiner.__class__ = ForgetfulJoiner
         self.collector = EagerCollector(self.host_id, self.shelf, self.joiner, self.knowledge)
 
 

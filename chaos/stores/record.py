@@ -14,7 +14,7 @@ from typing import Any
 from quorate.chaos.stores.calls import Call, Calls, Made
 from quorate.chaos.stores.strong import StrongWritten
 from quorate.consistency.check.history import NEVER, History, Operation, Outcome
-from quorate.consistency.store.receipts import GROUP
+from quorate.consistency.replica.states import GROUP
 
 STRONG = "strong"
 """The strong plane's name among the actors of a version vector."""
@@ -48,7 +48,8 @@ class Record:
         if seen is None or seen.version is None:
             return {}
         if seen.type != "register":
-            return dict(seen.saw)
+            every = (made.dot for made in self.made(call.name))
+            return {a: seq for a, seq in sorted(every) if seen.saw.get(a, 0) >= seq}
         if seen.version.actor == GROUP:
             return {STRONG: seen.version.seq}
         found: Versions = {}

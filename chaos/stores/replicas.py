@@ -38,12 +38,14 @@ class SimReplica(StoreReplica):
 
     def seen(self, store: str, key: str) -> Vector:
         """What the key has seen. Where it is not there, but everything of it should be, that is all
-        that was ever collected: every owner had applied it."""
+        that was ever collected: every owner had applied it, but for those whose disk is newer."""
         state = self.read(store, key)
         if state is not None:
             return context_of(state)
         complete = self.owns(store, key) and self.whole(self.partition_of(store, key))
-        return dict(self.hooks.collected()) if complete else {}
+        applied = self.applied if complete else {}
+        collected: Vector = self.hooks.collected()
+        return {a: min(seq, applied[a]) for a, seq in collected.items() if a in applied}
 
     def _made(self, update: Update, value: Any, seen: Vector, *, is_delete: bool) -> None:
         dot = (self.actor, update.seq)

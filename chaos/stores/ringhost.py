@@ -62,17 +62,23 @@ class RingHost(MoverHooks):
         plane: Any = host.door.plane
         plane.sync_needed = self.mover.sync_needed
         plane.ready = self.mover.ready
+        plane.unheard = self.mover.unheard
+        self.replica.misses(self.mover.unheard)
         self.steward = RingSteward(host.id, life, steward_config())
         self._busy = False
 
     def start(self) -> None:
         """Begin with what the strong plane says here."""
+        self.look()
+        self.mover.start()
+        self._beat()
+
+    def look(self) -> None:
+        """The strong plane's records of members and ring, as this host has them."""
         for key in (MEMBERS, RING):
             record = self._view.get(key)
             if record is not None:
                 self.on_strong(Command(key, record.value))
-        self.mover.start()
-        self._beat()
 
     # --- what happens to it ---------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from quorate.chaos.sim.events import EventQueue
 from quorate.chaos.sim.transcript import Transcript
@@ -43,6 +44,8 @@ class RingFaults:
         self._away: list[str] = list(options.spares)
         """Hosts that are no members now."""
         self._over = False
+        self._read: tuple[Any, Ring] = (None, Ring(0, ()))
+        """The group's plain ring and what it says."""
 
     def begin(self) -> None:
         """The first members and the first ring: the initial hosts."""
@@ -54,7 +57,10 @@ class RingFaults:
     @property
     def ring(self) -> Ring:
         """As the group has it."""
-        return Ring.from_plain(self._oracle.value(RING))
+        plain = self._oracle.value(RING)
+        if plain != self._read[0]:
+            self._read = (plain, Ring.from_plain(plain))
+        return self._read[1]
 
     @property
     def settled(self) -> bool:

@@ -17,12 +17,16 @@ from quorate.consistency.ring.steward import StewardConfig
 RING = "the ring"
 MEMBERS = "the members"
 """Keys of the oracle."""
+CACHED_KEYS = 6
+"""Of a store, clean ones: most keys are read from the disk again and again."""
 DEAD_AFTER_S = 5.0
 """A host that was not heard for so long is taken out of the ring."""
 
 
 def replica_config(options: Options) -> ReplicaConfig:
-    return ReplicaConfig(flush_keys=options.flush_records, flush_s=2.0, gather_s=0.004)
+    return ReplicaConfig(
+        flush_keys=options.flush_records, flush_s=2.0, gather_s=0.004, cache_keys_max=CACHED_KEYS
+    )
 
 
 def union(values: list[Any]) -> Any:

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from quorate.chaos.sim.transcript import Transcript
 from quorate.chaos.stores.calls import Call, Calls, Dot, Made, Vector
+from quorate.chaos.stores.replicas import context_of
+from quorate.consistency.merkle.messages import STATE_DEPTH
 from quorate.consistency.replica import batches
-from quorate.consistency.replica.states import KeyState, RegisterState
+from quorate.consistency.replica.definitions import Conflict
+from quorate.consistency.replica.states import KeyState, RegisterState, state_of
+from quorate.core import codec
 
 if TYPE_CHECKING:
     from quorate.chaos.stores.host import StoreHost
@@ -31,6 +35,8 @@ class Known:
     """So far of each actor what is applied was looked up in the states."""
     held: set[Dot] = field(default_factory=set[Dot])
     """While it is down: the acknowledged updates that its disk has."""
+    began: Vector = field(default_factory=dict[int, int])
+    """The last number given out by its present actor that it found on its disk when it started."""
 
 
 LAST_WINS = ("last",)
@@ -66,6 +72,9 @@ class Watch:
         self.hosts: dict[str, StoreHost] = {}
         self.epoch: Callable[[], int] = lambda: 0
         """Of the ring as the group has it."""
+        self._told: dict[str, list[Conflict]] = {}
+        self.lost_conflicts: list[Conflict] = []
+        """What feeds had told that were lost with their disks."""
         self._by_actor: dict[int, list[Made]] = {}
         self._collected: Vector = {}
         self._ever: dict[str, Vector] = {}
@@ -101,6 +110,7 @@ class Watch:
                     f"{applied.get(actor, 0)}"
                 )
         known.checked = {}
+        known.began = {host.replica.actor: host.replica.head}
         self._forget_lost(host)
 
     def _forget_lost(self, host: StoreHost) -> None:
@@ -121,10 +131,15 @@ class Watch:
     def on_wiped(self, host: StoreHost) -> None:
         """Updates that lay on this disk only are nobody's fault any more."""
         self.known[host.id] = Known()
+        self.lost_conflicts += self._told.pop(host.id, [])
         for made in self._calls.made.values():
             others = [other for other in self.hosts.values() if other is not host]
             if made.sure and not any(self._holds(other, made) for other in others):
                 made.excused = f"only {host.id} held it when its disk was lost"
+
+    def on_conflict(self, host_id: str, conflict: Conflict) -> None:
+        """A host's feed has it."""
+        self._told.setdefault(host_id, []).append(conflict)
 
     def _holds(self, host: StoreHost, made: Made) -> bool:
         """Whether the host's disk has this acknowledged update, the host running or not."""
@@ -138,8 +153,8 @@ class Watch:
             return False
         if self._collected.get(actor, 0) >= seq:
             return True
-        state = host.replica.read(made.store, made.key)
-        return state is not None and covers(state, made)
+        state = host.replica.read(made.store, made.key)  # a newer value alone cannot give it back
+        return state is not None and context_of(state).get(actor, 0) >= seq
 
     # --- updates --------------------------------------------------------------------------------
 
@@ -190,6 +205,8 @@ class Watch:
                         f"{host.id} pushes {batch.actor}:{batch.upto} to {peer}; its disk ends at "
                         f"{upto.get(batch.actor, 0)}"
                     )
+        elif kind == "ae":
+            self._check_shown(host, peer, message.get("states") or [])
         elif kind in ("ack", "know", "hello"):
             said: Any = message["v"]
             for actor, seq in said.items():
@@ -197,6 +214,19 @@ class Watch:
                     self.find(
                         f"{host.id} tells {peer} that it has {actor}:{seq} ({kind}); its disk ends "
                         f"at {upto.get(actor, 0)}"
+                    )
+
+    def _check_shown(self, host: StoreHost, peer: str, states: list[list[Any]]) -> None:
+        """States that leave a host in an exchange: its own updates in them are on its disk."""
+        for key, body in states:
+            seen = context_of(state_of(codec.loads(body, depth_max=STATE_DEPTH)))
+            for actor in host.replica.identity.own:
+                began = self.known[host.id].began.get(actor, 0)  # states may be ahead of the log
+                upto = max(host.disk.upto.get(actor, 0), began)
+                if seen.get(actor, 0) > upto:
+                    self.find(
+                        f"{host.id} shows {peer} its update {actor}:{seen[actor]} of {key!r}; its "
+                        f"disk ends at {upto}"
                     )
 
     # --- looking --------------------------------------------------------------------------------
@@ -270,6 +300,8 @@ class Watch:
                     continue
                 if collected.get(actor, 0) >= made.dot[1]:
                     continue
+                if made.host in host.unheard(made.store, made.key):
+                    continue  # nor does it show that to a session
                 state = replica.read(made.store, made.key)
                 if state is not None and not covers(state, made):
                     self.find(

@@ -220,7 +220,8 @@ class World:
             return
         if self.watch.findings or not judge.survived(self):
             return
-        self._pass(DEADLINE_S)  # what a dead caller had asked of another host is over by then
+        # What a caller had asked of another host may come late, and is over by then.
+        self._pass(self.network.weather.ghost_delay_s + DEADLINE_S)
         endings.delete_everything(self)
         self.until(lambda: endings.untidy(self), endings.TIDY_S, "not everything is collected")
 

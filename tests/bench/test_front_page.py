@@ -9,11 +9,11 @@ import pytest
 
 from quorate.bench import results_file
 from quorate.bench.figures import summary
-from quorate.bench.front_page import figures, placed
+from quorate.bench.front_page import PARTS, figures, figures_of_group, placed
 from tests.bench.test_store_report import found
 from tests.tidy.source import ROOT
 
-PATH = "bench/results/consistency.json"
+PATH = "bench/results/full.json"
 
 
 def result(load: float = 0.1) -> dict[str, Any]:
@@ -21,14 +21,16 @@ def result(load: float = 0.1) -> dict[str, Any]:
         "command": "python -m quorate.bench run --only levels",
         "machine": {"cores": 2, "load_average": load},
         "load_average_after": 2.0,
+        "systems": {},
         "results": found(),
     }
 
 
-def test_the_front_page_shows_what_was_measured() -> None:
+@pytest.mark.parametrize("part", list(PARTS))
+def test_the_front_page_shows_what_was_measured(part: str) -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
-    measured = figures(results_file.read(ROOT / PATH), PATH)
-    assert placed(page, measured) == page, f"python -m quorate.bench.front_page {PATH} --write"
+    measured = PARTS[part][1](results_file.read(ROOT / PATH), PATH)
+    assert placed(page, measured, part) == page, f"python -m quorate.bench.front_page {PATH}"
 
 
 def test_a_row_has_its_rate_its_times_and_its_peer() -> None:
@@ -43,9 +45,29 @@ def test_what_was_missed_and_a_busy_machine_are_said() -> None:
     busy = result(load=3.0)
     assert "busy with other work, load 3.0 to 2.0" in figures(busy, PATH)
     assert "busy" not in figures(result(), PATH)
-    assert "not where we want it: the same everywhere after a heal" in figures(busy, PATH)
+    assert "want it: the same everywhere after a heal, worst" in figures_of_group(busy, PATH)
     busy["results"]["heal"]["s"] = summary([0.2])
-    assert "not where we want it" not in figures(busy, PATH)
+    assert "after a heal, worst" not in figures_of_group(busy, PATH)
+
+
+def test_the_group_stands_beside_its_peers() -> None:
+    def load(system: str, per_s: float) -> dict[str, Any]:
+        return {
+            "system": system,
+            "in_flight": 1024,
+            "where": "spread",
+            "ops_per_s": per_s,
+            "p50_us": 900.0,
+            "p99_us": 2000.0,
+        }
+
+    one = result()
+    one["results"]["writes"] = [load("quorate", 30_000.0), load("etcd", 6_000.0)]
+    one["systems"] = {"etcd": {"configuration": {"version": "3.4.23, from Debian"}}}
+    text = figures_of_group(one, PATH)
+    assert "| 100-byte values | quorate | etcd 3.4.23, its Go client |" in text
+    assert "| writes, 1 024 in flight over all hosts | 30,000/s | 6,000/s |" in text
+    assert "| writes, 64 in flight on the leader | - | - |" in text
 
 
 def test_a_page_without_the_marks_is_an_error() -> None:

@@ -12,13 +12,14 @@ import pytest
 
 from quorate.bench import results_file
 from quorate.bench.__main__ import main
-from quorate.bench.compare import compare
+from quorate.bench.compare import PARTS, compare
 from quorate.bench.histogram import Histogram
 from quorate.bench.load import Load
 from quorate.bench.questions.throughput import row
 from quorate.bench.report import report
 from quorate.bench.systems.base import Work
 from quorate.bench.targets import TARGETS, verdicts
+from tests.tidy.source import ROOT
 
 
 def load(per_s: int, p50_ms: float) -> Load:
@@ -90,6 +91,21 @@ def test_unsynced_figures_say_so_and_a_missing_peer_says_why() -> None:
     assert "pysyncobj (unsynced)" in text
     assert "quorate (unsynced)" not in text
     assert "etcd: not measured: etcd is not on PATH" in text
+
+
+def test_what_promises_less_says_so_beside_its_figures() -> None:
+    weaker = copy.deepcopy(result())
+    weaker["systems"]["redis"] = {
+        "durable": "its own disk",
+        "synced": True,
+        "marks": {"put": "asynchronous"},
+        "configuration": {"version": "7"},
+    }
+    weaker["results"]["writes"].append(writes("redis", 50_000, 10.0))
+    weaker["lost"] = {"redis": "redis a ended; it said: no room"}
+    text = report(weaker)
+    assert "redis (asynchronous)" in text
+    assert "FAILED: redis a ended; it said: no room" in text
 
 
 def test_a_verdict_is_reached_or_missed_or_not_measured() -> None:
@@ -166,8 +182,26 @@ def test_a_comparison_gives_ratios_and_names_another_machine() -> None:
     other["machine"]["cores"] = 8
     text = compare(result(), other)
     assert "cores differs: 2 and 8" in text
-    line = next(line for line in text.splitlines() if "1024" in line and "quorate" in line)
+    line = next(line for line in text.splitlines() if "1,024" in line and "quorate" in line)
     assert "2.00" in line
+
+
+def test_every_question_with_rows_is_compared_and_what_may_be_chance_is_marked() -> None:
+    before = results_file.read(ROOT / "bench" / "results" / "full.json")
+    after = copy.deepcopy(before)
+    for level in after["results"]["levels"]["rows"]:
+        level["ops_per_s"] *= 3
+        level["ops_per_s_each"] = [each * 3 for each in level["ops_per_s_each"]]
+    lines = compare(before, after).splitlines()
+    heads = [line for line in lines if "  now" in line]
+    assert [head.split("  ")[0] for head in heads[:-1]] == [part.title for part in PARTS]
+    tripled = next(line for line in lines if line.startswith("quorate, eventual"))
+    assert "3.00  " in tripled and "3.00 ~" not in tripled and "1.00" in tripled
+    same = next(line for line in lines if line.startswith("quorate, 1, leader"))
+    assert "1.00 ~" in same
+    del after["results"]["levels"], before["results"]["sizes"]
+    fewer = compare(before, after)
+    assert "levels  " not in fewer and "sizes  " not in fewer and "growth  " in fewer
 
 
 def test_wrong_arguments_end_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,6 @@ def test_a_tiny_run_answers_and_leaves_nothing(tmp_path: Path) -> None:
     assert [(row["in_flight"], row["where"]) for row in rows] == [
         (1, "leader"),
         (1, "elsewhere"),
-        (64, "leader"),
         (1024, "leader"),
         (1024, "spread"),
     ]
@@ -92,6 +91,27 @@ def test_a_tiny_run_of_the_stores_answers_and_leaves_nothing(tmp_path: Path) -> 
     assert running_below(data) == []
 
 
+def test_a_tiny_run_of_the_agents_answers_and_leaves_nothing(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "result.json"
+    data.mkdir()
+    only = [word for name in ("calls", "moves") for word in ("--only", f"agents_{name}")]
+    done = subprocess.run(
+        bench(*only, "--seconds", "0.1", "--data", str(data), "--json", str(out)),
+        env=ENV,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = results_file.read(out)["results"]
+    assert len(results["agents_calls"]) == 6
+    assert all(row["ops_per_s"] > 0 and row["errors"] == 0 for row in results["agents_calls"])
+    assert {row["where"] for row in results["agents_moves"]} == {"store", "memory"}
+    assert all(row["pause_ms"]["max"] > 0 for row in results["agents_moves"])
+    assert list(data.iterdir()) == []
+    assert running_below(data) == []
+
+
 def test_ctrl_c_keeps_what_was_measured_and_stops_every_process(tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "result.json"
     data.mkdir()
@@ -103,6 +123,7 @@ def test_ctrl_c_keeps_what_was_measured_and_stops_every_process(tmp_path: Path) 
         text=True,
     ) as process:
         assert process.stderr is not None
+        assert "about 1 minutes" in process.stderr.readline()
         assert "quorate" in process.stderr.readline()  # the first load is done
         process.send_signal(signal.SIGINT)
         text, _ = process.communicate(timeout=60)

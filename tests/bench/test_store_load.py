@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
+import pytest
+
+from quorate.bench import paced as paced_module
 from quorate.bench.bursts import BURST_CALLS, bursts, cost_ns
-from quorate.bench.paced import IN_FLIGHT_MAX_OPS, paced
+from quorate.bench.paced import IN_FLIGHT_MAX_OPS, paced, paced_in_a_row
 
 MS = 1_000_000
 
@@ -101,20 +105,86 @@ def test_a_pace_is_kept_though_the_operations_are_slow() -> None:
     asyncio.run(story())
 
 
-def test_what_cannot_begin_is_counted_as_missed() -> None:
+class Time:
+    """Moves when somebody sleeps, a little when it is read, and when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def clock_ns(self) -> int:
+        self.now_ns += 1000
+        return self.now_ns
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_ns += int(seconds * 1e9)
+        await asyncio.sleep(0)
+
+    async def stall(self, n: int) -> None:
+        """An operation: the 100th holds everything up for half a second."""
+        if n == 100:
+            self.now_ns += 500 * MS
+
+
+def test_what_cannot_begin_is_counted_as_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
-        release = asyncio.Event()
         begun = 0
 
         async def operation(n: int) -> None:
             nonlocal begun
             begun += 1
-            await release.wait()
+            await asyncio.get_running_loop().create_future()
 
-        asyncio.get_running_loop().call_later(4.0, release.set)
-        per_s = IN_FLIGHT_MAX_OPS * 4
-        done = await paced(operation, per_s=per_s, warmup_s=0.0, seconds=2.0)
+        per_s, time = IN_FLIGHT_MAX_OPS * 4, Time()
+        done = await paced(
+            operation,
+            per_s=per_s,
+            warmup_s=0.0,
+            seconds=2.0,
+            clock_ns=time.clock_ns,
+            sleep=time.sleep,
+        )
         assert begun == IN_FLIGHT_MAX_OPS
-        assert done.missed > 0
+        assert done.missed == per_s * 2 - begun
+        assert done.load.errors == begun
+        assert done.load.error.startswith("TimeoutError: not answered")
+
+    monkeypatch.setattr(paced_module, "UNANSWERED_AFTER_S", 0.01)
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("generate", [paced, paced_in_a_row])
+def test_what_waited_for_a_stall_is_charged_for_it(generate: Any) -> None:
+    """A closed loop would have one slow sample; here all that was due meanwhile is slow."""
+
+    async def story() -> None:
+        time = Time()
+        done = await generate(
+            time.stall,
+            per_s=1000,
+            warmup_s=0.0,
+            seconds=1.0,
+            clock_ns=time.clock_ns,
+            sleep=time.sleep,
+        )
+        assert (done.load.ops, done.missed, done.load.errors) == (1000, 0, 0)
+        assert done.load.latency.max_ns >= 500 * MS
+        assert done.load.latency.percentile(75) >= 200 * MS
+        assert done.load.latency.percentile(45) <= 2 * MS
+
+    asyncio.run(story())
+
+
+def test_a_rate_beyond_what_is_possible_is_missed_and_not_thinned_out() -> None:
+    async def story() -> None:
+        clock = ticking(MS)
+
+        async def operation(n: int) -> None:
+            return None
+
+        done = await paced_in_a_row(
+            operation, per_s=10_000, warmup_s=0.1, seconds=0.4, clock_ns=lambda: next(clock)
+        )
+        assert done.load.ops + done.missed == 4000
+        assert done.missed > 3000
 
     asyncio.run(story())

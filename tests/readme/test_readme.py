@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from quorate.chaos.cli import words as words_of_chaos
 from quorate.consistency.promises import LEVELS, MIXED, levels_table, mixed_table
 from quorate.consistency.store.levels import UPDATE_LEVELS
 from quorate.hosts.cli.parser import build
@@ -55,7 +56,9 @@ def test_a_python_block_runs_as_written(tmp_path: Path, number: int) -> None:
 @pytest.mark.parametrize("line", commands())
 def test_a_shell_line_is_understood(line: str) -> None:
     words = shlex.split(line, comments=True)
-    if words[0] == "quorate":
+    if words[:2] == ["quorate", "chaos"]:
+        words_of_chaos.build().parse_args(words[2:])
+    elif words[0] == "quorate":
         build().parse_args(words[1:])
     elif words[0] == "make":
         assert re.search(rf"^{words[1]}:", MAKEFILE, flags=re.MULTILINE)

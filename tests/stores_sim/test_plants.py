@@ -21,7 +21,7 @@ KNOWN: dict[str, tuple[int, tuple[str, ...]]] = {
     "applied-over-a-gap": (6, ("has not seen", "never had it", "lost-update")),
     "collected-early": (1, ("resurrected", "superseded", "differ", "lost-update")),
     "context-dropped": (0, ("differ", "superseded", "has not seen")),
-    "range-skipped": (0, ("differ",)),
+    "range-skipped": (14, ("differ",)),
     "resolver-not-deterministic": (1, ("diverged", "phantom")),
     "dot-reused": (0, ("names two updates", "phantom", "differ")),
 }

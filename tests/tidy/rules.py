@@ -26,8 +26,11 @@ RANKS = {
     "consistency": 4,
     "hosts": 5,
     "quorate": 6,
-    "chaos": 7,
-    "bench": 7,
+    "chaos/lab/children": 7,  # what Toxiproxy's keeper needs of the laboratory
+    "chaos/toxiproxy": 8,  # bench delays links with it, and uses nothing else of chaos
+    "chaos": 9,
+    "bench": 9,
+    "quorate/__main__": 10,  # the command, which hands over to all of them
 }
 """The height of each part. A part imports itself and what is strictly lower: no siblings."""
 
@@ -57,7 +60,7 @@ def layers(source: Source) -> list[Finding]:
 def _our_modules(source: Source) -> list[Import]:
     """Imports of our own code; `from quorate.core import codec` is read as `quorate.core.codec`."""
     found: list[Import] = []
-    for wanted in source.imports():
+    for wanted in source.imports:
         if wanted.module in ("quorate", "quorate.core") and wanted.names:
             for name in wanted.names:
                 named = wanted.module == "quorate.core" or name in LAYERS
@@ -96,6 +99,8 @@ SHELLS: dict[str, str] = {
     "chaos/sim/engine.py": "the command: runs seeds on all cores and times them",
     "chaos/stores/__main__.py": "the command: runs seeds on all cores and times them",
     "chaos/stores/loop.py": "an event loop in virtual time, for the coroutines of the stores",
+    "chaos/agents/__main__.py": "the command: runs seeds on all cores and times them",
+    "chaos/agents/actors.py": "agents of users, who may sleep in their turns",
     "chaos/sim/unpatched_world.py": "seeds the global dice, which the unpatched engine rolls",
     **{
         f"core/group/{name}.py": _CALLERS
@@ -111,6 +116,7 @@ SHELLS: dict[str, str] = {
         f"core/wire/{name}.py": _SOCKETS
         for name in ("accept", "dial", "dialled", "link", "mesh", "reception", "shared", "tls")
     },
+    "core/wire/ports.py": _SOCKETS,
     **{
         f"core/storage/{name}.py": _DISK
         for name in (
@@ -127,23 +133,30 @@ SHELLS: dict[str, str] = {
 """A module in one of `PURE` decides, unless it is here with the reason."""
 
 DECIDERS: tuple[str, ...] = (
-    "hosts/admin/values.py",
-    "hosts/admin/problems.py",
-    "hosts/admin/openapi.py",
-    "hosts/cli/parser.py",
-    "hosts/cli/tables.py",
-    "hosts/cli/store_tables.py",
-    "hosts/demo/record.py",
-    "hosts/demo/level_record.py",
-    "hosts/demo/lines.py",
+    *(f"hosts/admin/{name}.py" for name in ("values", "problems", "openapi")),
+    *(f"hosts/cli/{name}.py" for name in ("parser", "tables", "store_tables")),
+    *(f"hosts/demo/{name}.py" for name in ("record", "level_record", "agent_record", "lines")),
     "hosts/config.py",
     "hosts/partition_view.py",
     "hosts/reconciliation.py",
+    "hosts/agents/kin/reasons.py",
+    *(f"hosts/agents/lasting/{name}.py" for name in ("due", "table", "tries")),
+    *(
+        f"hosts/agents/placement/{name}.py"
+        for name in ("choose", "counts", "demand", "rebalance", "views")
+    ),
+    *(
+        f"hosts/agents/state/{name}.py"
+        for name in (
+            *("applying", "buffer", "drafts", "found", "handles", "ledger", "marks", "memory"),
+            *("options", "quick", "receipts", "reports", "scope"),
+        )
+    ),
 )
 """Modules of hosts that decide; the rest of hosts does."""
 
 
-PURE = ("core/", "consistency/", "chaos/sim/", "chaos/stores/")
+PURE = ("core/", "consistency/", "chaos/sim/", "chaos/stores/", "chaos/agents/")
 
 
 def decides(path: str) -> bool:
@@ -158,14 +171,14 @@ def purity(source: Source) -> list[Finding]:
     if not decides(source.path):
         return []
     findings: list[Finding] = []
-    for wanted in source.imports():
+    for wanted in source.imports:
         top = wanted.module.split(".")[0]
         if wanted.typing_only or (top == "random" and wanted.names in ((), ("Random",))):
             continue
         if top in IMPURE:
             text = f"a deciding module must not import {top}: {IMPURE[top]}"
             findings += source.find(wanted.line, text)
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         name = dotted(node) if isinstance(node, ast.Attribute) else ""
         if name.startswith("random.") and not name.startswith("random.Random"):
             text = f"{name} rolls the global dice: {IMPURE['random']}"
@@ -186,18 +199,19 @@ def dotted(node: ast.expr) -> str:
 # --- one home per dependency ----------------------------------------------------------------------
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "pysyncobj": ("core/raft/", "chaos/sim/", "bench/", "tests/contracts/", "tests/sim/"),
+    "pysyncobj": (
+        *("core/raft/", "chaos/sim/", "chaos/control/", "bench/"),
+        *("tests/contracts/", "tests/sim/"),
+    ),
     "lmdb": ("core/storage/", "bench/", "tests/storage/"),
     "cbor2": ("core/codec.py", "tests/wire/"),
     "aiohttp": (
-        "hosts/admin/",
-        "hosts/cli/",
-        "chaos/toxiproxy.py",
-        "tests/admin/",
-        "tests/cli/",
-        "tests/live/",
+        *("hosts/admin/", "hosts/cli/", "chaos/toxiproxy/", "chaos/report/", "bench/peers/"),
+        *("tests/admin/", "tests/cli/", "tests/live/", "tests/report/"),
     ),
+    "matplotlib": ("bench/plots/",),
     "prometheus_client": ("hosts/admin/",),
+    "psutil": ("hosts/agents/placement/", "bench/", "tests/"),
     "rich": ("hosts/cli/", "hosts/demo/", "bench/", "chaos/"),
     "uvloop": ("hosts/", "bench/", "tests/"),
     "cryptography": ("core/wire/", "hosts/cli/", "tests/wire/", "tests/live/"),
@@ -207,7 +221,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 def homes(source: Source) -> list[Finding]:
     """Each outside dependency is imported in its home only, so it can be replaced there."""
     findings: list[Finding] = []
-    for wanted in source.imports():
+    for wanted in source.imports:
         top = wanted.module.split(".")[0]
         if top in HOMES and not source.path.startswith(HOMES[top]):
             findings += source.find(
@@ -231,13 +245,13 @@ BANNED_CALLS = {"eval": "parse it", "exec": "write a function", "__import__": "i
 def bans(source: Source) -> list[Finding]:
     """Nothing that turns bytes into running code."""
     findings: list[Finding] = []
-    for wanted in source.imports():
+    for wanted in source.imports:
         top = wanted.module.split(".")[0]
         if top in BANNED_IMPORTS:
             findings += source.find(
                 wanted.line, f"{top} runs code it reads: use {BANNED_IMPORTS[top]}"
             )
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             name = node.func.id
             if name in BANNED_CALLS:
@@ -248,7 +262,7 @@ def bans(source: Source) -> list[Finding]:
 def absolute_imports(source: Source) -> list[Finding]:
     """Our code is `quorate.core…`, never `.x` nor a bare `core`: two names make two modules."""
     findings: list[Finding] = []
-    for wanted in source.imports():
+    for wanted in source.imports:
         if wanted.level:
             findings += source.find(wanted.line, "relative import: write quorate.<layer>.<module>")
         elif wanted.module.split(".")[0] in LAYERS:
@@ -305,7 +319,7 @@ def no_sleeps(source: Source) -> list[Finding]:
     if source.path.startswith(SLEEPERS):
         return []
     findings: list[Finding] = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
@@ -330,7 +344,7 @@ PUBLIC_WORDS = {"timeout", "ttl", "limit"}
 def limits_name_their_unit(source: Source) -> list[Finding]:
     """A number that bounds something says in what: `_ms`, `_bytes`, or what it counts."""
     findings: list[Finding] = []
-    for name, line, parameter in _numbers(source.tree):
+    for name, line, parameter in _numbers(source):
         words = name.lower().strip("_").split("_")
         named = any(word in UNITS or (word.endswith("s") and len(word) > 2) for word in words)
         if LIMIT_WORDS & set(words) and not named and not (parameter and name in PUBLIC_WORDS):
@@ -338,10 +352,10 @@ def limits_name_their_unit(source: Source) -> list[Finding]:
     return findings
 
 
-def _numbers(tree: ast.Module) -> list[tuple[str, int, bool]]:
+def _numbers(source: Source) -> list[tuple[str, int, bool]]:
     """(name, line, is a parameter) of all constants, fields and parameters that hold a number."""
     found: list[tuple[str, int, bool]] = []
-    scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
+    scopes = [source.tree, *(node for node in source.nodes if isinstance(node, ast.ClassDef))]
     for scope in scopes:
         for node in scope.body:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -350,7 +364,7 @@ def _numbers(tree: ast.Module) -> list[tuple[str, int, bool]]:
                 found += [
                     (t.id, node.lineno, False) for t in node.targets if isinstance(t, ast.Name)
                 ]
-    for node in ast.walk(tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found += _number_parameters(node.args)
     return found

@@ -50,6 +50,15 @@ class Source:
         return ast.parse(self.text, self.path)
 
     @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Every node of the tree: each rule looks at all of them."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
+        return tuple(_imports(self.tree, typing_only=False))
+
+    @cached_property
     def lines(self) -> list[str]:
         return self.text.splitlines()
 
@@ -62,9 +71,6 @@ class Source:
         if 0 < line <= len(self.lines) and EXEMPT in self.lines[line - 1]:
             return []
         return [Finding(self.path, line, text)]
-
-    def imports(self) -> Iterator[Import]:
-        yield from _imports(self.tree, typing_only=False)
 
 
 def _imports(node: ast.AST, *, typing_only: bool) -> Iterator[Import]:

@@ -21,6 +21,8 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (rules.layers, "hosts/host.py", "from quorate import chaos"),
     (rules.layers, "hosts/host.py", "import quorate"),
     (rules.layers, "chaos/sim/world.py", "import quorate.bench.load"),
+    (rules.layers, "bench/load.py", "from quorate.chaos.lab.links import Links"),
+    (rules.layers, "chaos/toxiproxy/api.py", "from quorate.chaos.lab.links import Links"),
     (rules.layers, "core/errors.py", "def late():\n    from quorate.core.wire import mesh"),
     (rules.purity, "core/machine/leases.py", "import time"),
     (rules.purity, "core/raft/engine.py", "from asyncio import Future"),
@@ -53,6 +55,8 @@ HONEST: list[tuple[Rule, str, str]] = [
     (rules.layers, "core/raft/journal.py", "from quorate.core import codec"),
     (rules.layers, "chaos/sim/world.py", "from quorate.core.raft import driver"),
     (rules.layers, "bench/load.py", "import quorate"),
+    (rules.layers, "bench/delays.py", "from quorate.chaos.toxiproxy.api import Toxic"),
+    (rules.layers, "chaos/toxiproxy/api.py", "from quorate.chaos.lab.children import LabError"),
     (rules.layers, "tests/hosts/test_host.py", "import quorate"),
     (
         rules.purity,

@@ -1,0 +1,1 @@
+"""Plain PySyncObj in the laboratory: the positive control, and what to compare with."""

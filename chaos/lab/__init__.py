@@ -1,0 +1,1 @@
+"""The live laboratory: host processes, the links between them, what a workload may touch."""

@@ -1,0 +1,1 @@
+"""Who hurts the cluster, when, and whether it showed."""

@@ -1,0 +1,1 @@
+"""Faults planted on purpose into real host processes."""

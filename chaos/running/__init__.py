@@ -1,0 +1,1 @@
+"""One run of the laboratory: a cluster, a load, faults, a verdict, a folder."""

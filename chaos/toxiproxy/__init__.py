@@ -1,0 +1,1 @@
+"""A real Toxiproxy: found or built, started, asked, and ended."""

@@ -1,0 +1,1 @@
+"""Plants of the live laboratory: complete, and harmless enough to start."""

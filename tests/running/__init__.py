@@ -1,0 +1,1 @@
+"""Runs: options, verdicts, folders, the table of a suite; without any process."""

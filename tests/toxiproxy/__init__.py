@@ -1,0 +1,1 @@
+"""The Toxiproxy that the laboratory manages, tried on a real server."""
