@@ -89,6 +89,11 @@ class Child:
     def alive(self) -> bool:
         return self._process.returncode is None
 
+    def check_alive(self) -> None:
+        """Raise `ChildFailed`, with the last it said, if it has ended."""
+        if not self.alive:
+            raise ChildFailed(f"{self.name} ended{self._quote()}")
+
     async def order(self, do: str, *, timeout_s: float = 30.0, **fields: Any) -> Any:
         """Give an order and wait for its answer. Raises `ChildFailed`."""
         number = next(self._ids)

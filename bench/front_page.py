@@ -1,5 +1,5 @@
-"""The figures of the stores as the front page shows them:
-`python -m quorate.bench.front_page bench/results/consistency.json [--write README.md]`.
+"""The figures of the group, of stores and of agents as the front page shows them:
+`python -m quorate.bench.front_page bench/results/full.json [--write README.md]`.
 
 The law of this file: what the front page says is made from a result file and from nothing else; a
 test compares the two. Pure but for reading and writing the files.
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from quorate.bench import results_file
+from quorate.bench.agent_front_page import agent_figures
+from quorate.bench.group_front_page import group_figures
 from quorate.bench.report import LOAD_QUIET_RATIO
 from quorate.bench.tables import number, small
 from quorate.bench.targets import verdicts
 
-MARK = re.compile(r"(<!-- STORES: begin[^>]*-->\n).*?(\n<!-- STORES: end -->)", re.DOTALL)
 SHOWN = (
     "local reads",
     "session reads",
@@ -30,26 +32,62 @@ SHOWN = (
 CLIENTS = ("eventual write", "session write", "CRDT increment", "strong write", "session read")
 
 
+def figures_of_group(result: dict[str, Any], path: str) -> str:
+    """The part GROUP of the front page, in Markdown; it ends with what was missed of everything."""
+    found = result["results"]
+    lines = [
+        *_head("The group", result, path),
+        *group_figures(found, result["systems"]),
+        "",
+        _missed(found),
+    ]
+    return "\n".join(lines).rstrip()
+
+
 def figures(result: dict[str, Any], path: str) -> str:
-    """The part of the front page, in Markdown."""
-    found, machine = result["results"], result["machine"]
+    """The part STORES of the front page, in Markdown."""
+    found = result["results"]
     rows = {row["case"]: row for row in found["levels"]["rows"]}
     beside = {row["beside"]: row for row in found["levels"]["rows"] if "beside" in row}
-    quiet = machine["load_average"] <= LOAD_QUIET_RATIO * (machine["cores"] or 1)
-    busy = "" if quiet else f"; the machine was busy with other work, load {_load(result)}"
     lines = [
-        f"Stores, three processes on {machine['cores']} cores (`{path}`, made by",
-        f"`{result['command']}`{busy}):",
-        "",
+        *_head("Stores", result, path),
         "| all hosts together, 1 024 in flight (reads: bursts) | per s | p50 | p99 | py-lmdb |",
         "|---|---|---|---|---|",
         *(_row(rows[case], beside.get(case)) for case in SHOWN),
         "",
         _clients(rows),
         _singles(found),
-        _missed(found),
     ]
     return "\n".join(lines).rstrip()
+
+
+def figures_of_agents(result: dict[str, Any], path: str) -> str:
+    """The part AGENTS of the front page, in Markdown."""
+    found = result["results"]
+    lines = [
+        *_head("Agents", result, path),
+        *agent_figures(found, result["systems"]),
+    ]
+    return "\n".join(lines).rstrip()
+
+
+PARTS: dict[str, tuple[str, Callable[[dict[str, Any], str], str]]] = {
+    "GROUP": ("writes", figures_of_group),
+    "STORES": ("levels", figures),
+    "AGENTS": ("agents_calls", figures_of_agents),
+}
+"""Name of the part -> the question that a result must have for it, and what writes it."""
+
+
+def _head(what: str, result: dict[str, Any], path: str) -> list[str]:
+    machine = result["machine"]
+    quiet = machine["load_average"] <= LOAD_QUIET_RATIO * (machine["cores"] or 1)
+    busy = "" if quiet else f"; the machine was busy with other work, load {_load(result)}"
+    return [
+        f"{what}, three processes on {machine['cores']} cores (`{path}`, made by",
+        f"`{result['command']}`{busy}):",
+        "",
+    ]
 
 
 def _load(result: dict[str, Any]) -> str:
@@ -90,11 +128,22 @@ def _missed(found: dict[str, Any]) -> str:
     return f"What is not where we want it: {'; '.join(missed)}." if missed else ""
 
 
-def placed(page: str, part: str) -> str:
-    """The page with its part replaced. Raises `ValueError` if it has none."""
-    if MARK.search(page) is None:
-        raise ValueError("the page has no part STORES")
-    return MARK.sub(lambda found: found.group(1) + part.rstrip() + found.group(2), page)
+def placed(page: str, part: str, name: str = "STORES") -> str:
+    """The page with the part of this name replaced. Raises `ValueError` if it has none."""
+    begin, end = rf"(<!-- {name}: begin[^>]*-->\n)", rf"(\n<!-- {name}: end -->)"
+    mark = re.compile(f"{begin}.*?{end}", re.DOTALL)
+    if mark.search(page) is None:
+        raise ValueError(f"the page has no part {name}")
+    return mark.sub(lambda found: found.group(1) + part.rstrip() + found.group(2), page)
+
+
+def parts(result: dict[str, Any], path: str) -> dict[str, str]:
+    """The parts that a result has the figures for."""
+    return {
+        name: write(result, path)
+        for name, (question, write) in PARTS.items()
+        if question in result["results"]
+    }
 
 
 def main() -> None:
@@ -102,12 +151,13 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put it in there")
     options = parser.parse_args()
-    part = figures(results_file.read(options.result), options.result.as_posix())
-    if options.write is None:
-        print(part)
-    else:
-        page = options.write.read_text(encoding="utf-8")
-        options.write.write_text(placed(page, part), encoding="utf-8")
+    made = parts(results_file.read(options.result), options.result.as_posix())
+    for name, part in made.items():
+        if options.write is None:
+            print(part)
+        else:
+            page = options.write.read_text(encoding="utf-8")
+            options.write.write_text(placed(page, part, name), encoding="utf-8")
 
 
 if __name__ == "__main__":

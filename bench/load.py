@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from quorate.bench.figures import median
 from quorate.bench.histogram import Histogram, merged
 
 ERROR_PAUSE_S = 0.005
@@ -65,6 +66,21 @@ def together(parts: list[Load]) -> Load:
         merged(part.latency for part in parts),
         next((part.error for part in parts if part.error), ""),
     )
+
+
+def summary_of(loads: Sequence[Load]) -> dict[str, Any]:
+    """What a line of a result says of repetitions: the median rate and each, latencies in
+    microseconds over all of them, how many errors and one of them."""
+    whole = merged(load.latency for load in loads)
+    rates = [load.ops_per_s for load in loads]
+    return {
+        "ops_per_s": median(rates),
+        "ops_per_s_each": rates,
+        "p50_us": whole.percentile(50) / 1000,
+        "p99_us": whole.percentile(99) / 1000,
+        "errors": sum(load.errors for load in loads),
+        "error": next((load.error for load in loads if load.error), ""),
+    }
 
 
 async def closed_loop(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import time
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -18,10 +19,12 @@ import lmdb
 
 from quorate.bench.histogram import Histogram
 
-LIBRARIES = ("pysyncobj", "lmdb", "cbor2", "uvloop", "aiohttp")
+LIBRARIES = ("pysyncobj", "lmdb", "cbor2", "uvloop", "aiohttp", "cryptography", "psutil")
 SYNCS_MAX = 400
 COMMITS_MAX = 400
 PROBE_S = 1.0
+ROUND_TRIPS = 200
+CONNECT_TIMEOUT_S = 2.0
 """Each probe ends after so many syncs or so long."""
 BLOCK_BYTES = 4096
 MEMORY_FILESYSTEMS = ("tmpfs", "ramfs")
@@ -34,8 +37,10 @@ def record(folder: Path, probe_s: float = PROBE_S) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_bytes": _memory_bytes(),
         "kernel": platform.release(),
+        "system": _system(),
+        "tcp_round_trip_us": tcp_round_trip_us(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: library_version(name) for name in LIBRARIES},
         "filesystem": filesystem(folder),
         "load_average": os.getloadavg()[0],
         "disk": disk(folder, probe_s),
@@ -84,6 +89,32 @@ def lmdb_alone(folder: Path, seconds: float = PROBE_S) -> dict[str, Any]:
     return {**_percentiles(times, "commit"), "commits_per_s": len(times) / (sum(times) / 1e9)}
 
 
+def tcp_round_trip_us() -> float | None:
+    """Median of one byte there and back on loopback, both ends in this process: the least that a
+    message to another host can cost here, in microseconds."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(CONNECT_TIMEOUT_S)
+            near = socket.create_connection(server.getsockname(), timeout=CONNECT_TIMEOUT_S)
+            far, _ = server.accept()
+            with near, far:
+                far.settimeout(CONNECT_TIMEOUT_S)
+                for end in (near, far):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                times = [_round_trip_ns(near, far) for _ in range(ROUND_TRIPS)]
+    except OSError:
+        return None
+    return Histogram.of(times).percentile(50) / 1000
+
+
+def _round_trip_ns(near: socket.socket, far: socket.socket) -> int:
+    began = time.perf_counter_ns()
+    near.sendall(b"x")
+    far.sendall(far.recv(1))
+    near.recv(1)
+    return time.perf_counter_ns() - began
+
+
 def filesystem(folder: Path) -> str | None:
     """The type of the file system a folder is on."""
     best, kind = "", None
@@ -109,13 +140,21 @@ def _cpu() -> str | None:
     return platform.processor() or None
 
 
+def _system() -> str | None:
+    """The distribution's own name."""
+    with suppress(OSError):
+        return platform.freedesktop_os_release().get("PRETTY_NAME")
+    return None
+
+
 def _memory_bytes() -> int | None:
     with suppress(OSError, ValueError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return None
 
 
-def _version(name: str) -> str | None:
+def library_version(name: str) -> str | None:
+    """The version of an installed distribution; None if it is not here."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from quorate.bench.agent_report import agent_report
 from quorate.bench.figures import spread_percent
+from quorate.bench.growth_report import growth_report
+from quorate.bench.probe_report import probe_report
 from quorate.bench.store_report import store_report
 from quorate.bench.tables import Row, number, small, table
 from quorate.bench.targets import OURS, verdicts
@@ -32,6 +35,9 @@ def report(result: dict[str, Any]) -> str:
         lines += ["Idle host, the worst of three", "", *_idle(found["idle"]), ""]
     lines += _singles(found)
     lines += store_report(found)
+    lines += probe_report(found)
+    lines += agent_report(found, result["systems"])
+    lines += growth_report(found, result["systems"])
     for question, text in result["failed"].items():
         lines += [f"FAILED {question}: {text}", ""]
     if result["interrupted"]:
@@ -76,6 +82,8 @@ def _head(result: dict[str, Any]) -> list[str]:
             continue
         lines.append(f"{name}: {system['durable']}")
         lines += [f"    {key}: {value}" for key, value in system["configuration"].items()]
+        if name in result.get("lost", {}):
+            lines.append(f"    FAILED: {result['lost'][name]}")
     return lines
 
 
@@ -87,12 +95,13 @@ def _loads(rows: list[dict[str, Any]], systems: dict[str, Any]) -> list[str]:
     cells: list[Row] = []
     for row in sorted(rows, key=lambda r: order[r["in_flight"], r["where"]]):
         key = (row["in_flight"], row["where"])
-        unsynced = "" if systems[row["system"]].get("synced") else " (unsynced)"
+        told = systems[row["system"]]
+        mark = told.get("marks", {}).get(row["op"], "") if told.get("synced") else "unsynced"
         base = ours.get(key)
         cells.append(
             (
                 f"{row['in_flight']:>5} in flight, {row['where']}",
-                row["system"] + unsynced,
+                row["system"] + (f" ({mark})" if mark else ""),
                 number(row["ops_per_s"]),
                 f"{number(spread_percent(row['ops_per_s_each']))} %",
                 small(row["p50_us"] / 1000),

@@ -22,9 +22,9 @@ from typing import Any
 from quorate.bench import machine
 from quorate.bench.load import overhead_ns
 from quorate.bench.plan import Plan
-from quorate.bench.questions import QUESTIONS, Context
+from quorate.bench.questions import QUESTIONS, Context, about_agents
 from quorate.bench.results_file import SCHEMA
-from quorate.bench.systems import SYSTEMS, Missing, System
+from quorate.bench.systems import AGENT_SYSTEMS, SYSTEMS, AgentSystem, Missing, System
 
 QUESTION_WITHIN_S = 3600.0
 SEED = 20
@@ -56,13 +56,18 @@ async def run(
         "systems": {},
         "results": {},
         "failed": {},
+        "lost": {},
         "sync_us": [],
         "interrupted": False,
     }
     try:
-        here = await _systems_here(systems, result, say)
+        asked = [about_agents(question) for question in questions]
+        here = await _systems_here([] if all(asked) else systems, result, say)
+        agents = await _agent_systems_here(systems if any(asked) else [], result, say)
+        rng = random.Random(SEED)
         context = Context(
-            plan, here, folder, say, random.Random(SEED), result["results"], result["sync_us"]
+            *(plan, here, agents, folder, say, rng, result["results"], result["sync_us"]),
+            lost=result["lost"],
         )
         await _ask_all(context, questions, result)
     except asyncio.CancelledError:
@@ -90,20 +95,47 @@ async def _systems_here(
     """Those that can be measured; the others are named in the result with the reason."""
     here: list[type[System]] = []
     for name in names:
-        kind = SYSTEMS[name]
-        try:
-            await asyncio.to_thread(kind.check)
-        except Missing as missing:
-            result["systems"][name] = {"missing": str(missing)}
-            say(f"{name} is not measured: {missing}")
+        kind = SYSTEMS.get(name)
+        if kind is None or not await _is_here(kind, result, say):
             continue
         here.append(kind)
         result["systems"][name] = {
             "durable": kind.durable,
             "synced": kind.synced,
+            "marks": kind.marks,
             "configuration": kind.configuration(),
         }
     return here
+
+
+async def _agent_systems_here(
+    names: list[str], result: dict[str, Any], say: Callable[[str], None]
+) -> list[type[AgentSystem]]:
+    """The same for agents; what a system is asked for both stands in one place of the result."""
+    here: list[type[AgentSystem]] = []
+    for name in names:
+        kind = AGENT_SYSTEMS.get(name)
+        if kind is None or not await _is_here(kind, result, say):
+            continue
+        here.append(kind)
+        row = result["systems"].setdefault(
+            name, {"durable": kind.durable, "synced": kind.synced, "configuration": {}}
+        )
+        row["configuration"] |= kind.agent_configuration()
+        row["lacks"] = kind.lacks
+    return here
+
+
+async def _is_here(
+    kind: type[System | AgentSystem], result: dict[str, Any], say: Callable[[str], None]
+) -> bool:
+    try:
+        await asyncio.to_thread(kind.check)
+    except Missing as missing:
+        result["systems"][kind.name] = {"missing": str(missing)}
+        say(f"{kind.name} is not measured: {missing}")
+        return False
+    return True
 
 
 def data_home() -> Path:

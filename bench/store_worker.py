@@ -103,14 +103,18 @@ class StoreWorker(Worker):
             f"strong/{keys[n % count]}", value, consistency="strong", timeout=CALL_TIMEOUT_S
         )
 
-    async def store_load(self, order: Order) -> dict[str, Any]:
-        """`op` "get" or "put" at `level`: reads from memory in bursts, the rest in a closed loop
-        with `in_flight`."""
+    async def open_session(self) -> None:
+        """The session of this host's calls, which has seen some of everybody's keys."""
         if self._session is None:
             self._session = self.host.session()
             await self._session.ready()
             for key in self.keys[::97]:
                 await self.store.get(key, level="session", session=self._session)
+
+    async def store_load(self, order: Order) -> dict[str, Any]:
+        """`op` "get" or "put" at `level`: reads from memory in bursts, the rest in a closed loop
+        with `in_flight`."""
+        await self.open_session()
         window = {"warmup_s": order["warmup_s"], "seconds": order["seconds"]}
         level: str = order["level"]
         if order["op"] == "get" and order["in_flight"] == 0:

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from quorate.bench import agent_targets, ratio_targets
+from quorate.bench.growth_report import TOP_ITEMS, cost_ratio
+
 OURS = "quorate"
 Results = dict[str, Any]
 """The `results` of a run: question -> what it found."""
@@ -80,16 +83,9 @@ def idle_figure(figure: str) -> Callable[[Results], float]:
     return measure
 
 
-def level_figure(case: str) -> Callable[[Results], float]:
+def level_figure(name: str) -> Callable[[Results], float]:
     """Operations a second of one of our cases."""
-
-    def measure(results: Results) -> float:
-        for row in results.get("levels", {}).get("rows", ()):
-            if (row["system"], row["case"]) == (OURS, case):
-                return float(row["ops_per_s"])
-        return math.nan
-
-    return measure
+    return ratio_targets.case("levels", OURS, name)
 
 
 TARGETS: tuple[Target, ...] = (
@@ -223,6 +219,23 @@ TARGETS: tuple[Target, ...] = (
         lambda results: _if_at_least(results, "repair", "keys", 1e6, "bytes_sent") / 1e6,
     ),
     Target("the same everywhere after a heal, worst", "at most", 2, "s", found("heal", "s", "max")),
+    *(Target(*row) for row in agent_targets.ROWS),
+    *(
+        Target(
+            f"cost of an operation with 1 000 000 {what}, to 10 000",
+            "at most",
+            1.2,
+            "times",
+            lambda results, thing=thing: cost_ratio(results.get("growth", {}), thing, TOP_ITEMS),
+        )
+        for thing, what in (
+            ("keys", "strong keys"),
+            ("store", "keys of a store"),
+            ("names", "names"),
+            ("agents", "agents"),
+        )
+    ),
+    *(Target(*row) for row in ratio_targets.ROWS),
 )
 
 

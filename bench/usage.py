@@ -1,10 +1,12 @@
-"""What a process uses, read from /proc: processor time and memory.
+"""What a process uses, read from /proc: processor time, memory, disk.
 
 The law of this file: reads only; a process that is gone raises `ProcessLookupError`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 from pathlib import Path
 
@@ -25,6 +27,27 @@ def memory_mb(pid: int) -> dict[str, float]:
         return int(rows[name].split()[0]) * 1024 / MB
 
     return {"rss": of("VmRSS"), "anonymous": of("RssAnon")}
+
+
+def written_bytes(pid: int) -> float:
+    """Bytes a process caused to be sent to the disk; nan where the system does not count them."""
+    try:
+        text = _read(pid, "io")
+    except ProcessLookupError:
+        if not Path(f"/proc/{pid}").exists():
+            raise
+        return math.nan
+    rows = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return float(rows["write_bytes"])
+
+
+def folder_bytes(folder: Path) -> int:
+    """What the files below `folder` take on the disk; a file that goes meanwhile counts nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_blocks * 512
+    return total
 
 
 def _read(pid: int, name: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 import quorate
 from quorate.bench.lines import Order, obey
 from quorate.bench.load import closed_loop
+from quorate.hosts.cli.loop import run as run_loop
 
 CALL_TIMEOUT_S = 10.0
 PROBE_INTERVAL_S = 0.005
@@ -151,12 +152,7 @@ async def serve(settings: dict[str, Any], kind: type[Worker]) -> None:
 
 def run_worker(kind: type[Worker]) -> None:
     """The process: its settings are its one argument."""
-    runner: Callable[[Any], Any] = asyncio.run
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        runner = uvloop.run
-    runner(serve(json.loads(sys.argv[1]), kind))
+    run_loop(serve(json.loads(sys.argv[1]), kind))
 
 
 if __name__ == "__main__":

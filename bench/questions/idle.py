@@ -19,10 +19,10 @@ SETTLE_S = 3.0
 async def ask(context: Context) -> None:
     """Every system that runs here."""
     rows: list[dict[str, Any]] = []
-    for kind in context.systems:
-        async with context.running(kind) as system:
+    for kind in context.distinct:
+        async with context.unless_lost(kind), context.running(kind) as system:
             await system.load(Work("put", 16, "leader", 0.5, 0.0))
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(min(SETTLE_S, context.plan.idle_s))
             pids = system.pids()
             before = {host: cpu_s(pid) for host, pid in pids.items()}
             await asyncio.sleep(context.plan.idle_s)

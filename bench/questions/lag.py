@@ -23,7 +23,7 @@ async def ask(context: Context) -> None:
     """One stretch per repetition; the histograms are joined."""
     seen: list[Load] = []
     written: list[Load] = []
-    missed = 0
+    missed = late = 0
     plan = context.plan
     for _ in range(plan.repetitions):
         async with context.store_group() as group:
@@ -44,13 +44,15 @@ async def ask(context: Context) -> None:
             )
             written.append(together([Load.from_json(row) for row in rows]))
             missed += sum(row["missed"] for row in rows)
+            late += sum(row["late"] for row in rows)
             behind_s = await group.even()
             seen += [Load.from_json(row) for row in await group.all("lags")]
             lag = merged(load.latency for load in seen)
             acknowledged = merged(load.latency for load in written)
             found: dict[str, Any] = {
                 "per_s": plan.lag_per_s,
-                "acknowledged_per_s": sum(load.ops_per_s for load in written) / len(written),
+                "acknowledged_per_s": (sum(load.ops for load in written) - late)
+                / sum(load.window_s for load in written),
                 "missed": missed,
                 "errors": sum(load.errors for load in written),
                 "probes": sum(load.ops for load in seen),

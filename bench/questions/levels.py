@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 
 from quorate.bench.child import Child, end_all
 from quorate.bench.figures import median
-from quorate.bench.histogram import Histogram, merged
-from quorate.bench.load import Load, together
+from quorate.bench.load import Load, summary_of, together
 from quorate.bench.questions.base import Context
 from quorate.bench.systems.base import HOSTS, LOAD_GRACE_S
 from quorate.bench.systems.store_group import StoreGroup
@@ -38,7 +37,7 @@ class Case(NamedTuple):
     hosts: tuple[str, ...] = HOSTS
 
 
-CASES = (
+ENDS = (
     Case("local reads", "get", "default", 0),
     Case("local reads, level named", "get", "local", 0),
     Case("session reads", "get", "session", 0),
@@ -55,6 +54,18 @@ CASES = (
     Case("one client, session write", "put", "session", 1, ("a",)),
     Case("one client, CRDT increment", "put", "crdt", 1, ("a",)),
     Case("one client, strong write", "put", "strong", 1, ("a",)),
+)
+
+LADDER = (8, 64)
+"""In flight, over all hosts, between one client and `MANY`."""
+CASES = (
+    *ENDS,
+    *(
+        Case(f"{case.name}, {in_flight} in flight", case.op, case.level, in_flight)
+        for case in ENDS
+        if case.in_flight == MANY and case.level != "contended"
+        for in_flight in LADDER
+    ),
 )
 
 
@@ -102,17 +113,14 @@ async def ask(context: Context) -> None:
 
 async def _one(context: Context, group: StoreGroup, case: Case) -> tuple[Load, dict[str, float]]:
     plan = context.plan
-    work = {
-        "op": case.op,
-        "level": case.level,
-        "in_flight": case.in_flight,
-        "warmup_s": plan.warmup_s,
-        "seconds": plan.seconds,
-    }
+    window = {"seconds": plan.seconds, "warmup_s": plan.warmup_s}
+    if case.in_flight in LADDER:
+        window = plan.brief
+    work = {"op": case.op, "level": case.level, "in_flight": case.in_flight, **window}
     before = group.cpu()
     load = await group.load_levels(work, case.hosts)
     used_s = group.cpu() - before
-    share = plan.seconds / (plan.seconds + plan.warmup_s)
+    share = window["seconds"] / sum(window.values())
     extra = {"cpu_us_per_op": used_s * share * 1e6 / load.ops if load.ops else float("nan")}
     if case.op == "put" and case.level != "strong":
         extra["behind_s"] = await group.even()
@@ -172,14 +180,4 @@ def _publish(
 
 def row(system: str, name: str, loads: list[Load]) -> dict[str, Any]:
     """One line of the result; latencies in microseconds."""
-    whole: Histogram = merged(load.latency for load in loads)
-    return {
-        "system": system,
-        "case": name,
-        "ops_per_s": median([load.ops_per_s for load in loads]),
-        "ops_per_s_each": [load.ops_per_s for load in loads],
-        "p50_us": whole.percentile(50) / 1000,
-        "p99_us": whole.percentile(99) / 1000,
-        "errors": sum(load.errors for load in loads),
-        "error": next((load.error for load in loads if load.error), ""),
-    }
+    return {"system": system, "case": name, **summary_of(loads)}

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from quorate.bench.child import Child
-from quorate.bench.ports import free_addresses
 from quorate.bench.questions.base import Context
 from quorate.bench.systems import RaftGroup
+from quorate.core.wire.ports import free_addresses
 
 WRITE_WITHIN_S = 600.0
 START_WITHIN_S = 300.0

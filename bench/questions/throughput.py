@@ -7,12 +7,12 @@ published percentiles; each repetition's own are kept to show the spread.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from quorate.bench.child import ChildFailed
-from quorate.bench.figures import median
 from quorate.bench.histogram import Histogram, merged
-from quorate.bench.load import Load
+from quorate.bench.load import Load, summary_of
 from quorate.bench.questions.base import Context
 from quorate.bench.systems import System
 from quorate.bench.systems.base import Where, Work
@@ -35,23 +35,25 @@ def works(op: Op, context: Context) -> list[Work]:
 
 async def writes(context: Context) -> None:
     """Writes of 100 bytes."""
-    await _ask(context, "writes", "put")
+    await _ask(context, "writes", "put", context.systems)
 
 
 async def reads(context: Context) -> None:
     """Linearizable reads of keys that were written before."""
-    await _ask(context, "reads", "get")
+    await _ask(context, "reads", "get", context.distinct)
 
 
-async def _ask(context: Context, question: str, op: Op) -> None:
+async def _ask(context: Context, question: str, op: Op, systems: Sequence[type[System]]) -> None:
     loads: dict[tuple[str, str], list[Load]] = {}
     works_of_op = works(op, context)
     for repetition in range(context.plan.repetitions):
-        for kind in context.systems:
-            async with context.running(kind) as system:
+        for kind in systems:
+            if kind not in context.systems:
+                continue  # it did not start before
+            async with context.unless_lost(kind), context.running(kind) as system:
                 if op == "get":
-                    await _write_keys(system, works_of_op[0])
-                for work in works_of_op:
+                    await write_keys(system, works_of_op[0])
+                for work in filter(system.offers, works_of_op):
                     load = await system.load(work)
                     loads.setdefault((kind.name, work.name), []).append(load)
                     context.say(
@@ -60,13 +62,13 @@ async def _ask(context: Context, question: str, op: Op) -> None:
                     )
                     context.found[question] = [
                         row(system.name, each, loads[system.name, each.name])
-                        for system in context.systems
+                        for system in systems
                         for each in works_of_op
                         if (system.name, each.name) in loads
                     ]
 
 
-async def _write_keys(system: System, work: Work) -> None:
+async def write_keys(system: System, work: Work) -> None:
     """Give every key a value: loads of writes, each twice as long, until one wrote them all."""
     for seconds in (2.0, 4.0, 8.0, 16.0):
         put = Work("put", FILL_IN_FLIGHT, "leader", seconds, 0.0, work.keys, work.value_bytes)
@@ -78,19 +80,13 @@ async def _write_keys(system: System, work: Work) -> None:
 def row(system: str, work: Work, loads: list[Load]) -> dict[str, Any]:
     """One line of the result: latencies in microseconds, per-repetition values as lists."""
     each: list[Histogram] = [load.latency for load in loads]
-    whole = merged(each)
     return {
         "system": system,
         "op": work.op,
         "in_flight": work.in_flight,
         "where": work.where,
-        "ops_per_s": median([load.ops_per_s for load in loads]),
-        "ops_per_s_each": [load.ops_per_s for load in loads],
-        "p50_us": whole.percentile(50) / 1000,
-        "p99_us": whole.percentile(99) / 1000,
+        **summary_of(loads),
         "p50_us_each": [one.percentile(50) / 1000 for one in each],
         "p99_us_each": [one.percentile(99) / 1000 for one in each],
-        "errors": sum(load.errors for load in loads),
-        "error": next((load.error for load in loads if load.error), ""),
-        "latency": whole.to_json(),
+        "latency": merged(each).to_json(),
     }

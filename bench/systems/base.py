@@ -55,6 +55,13 @@ class System(ABC):
     durable: ClassVar[str]
     """What an acknowledged write is worth: on which disks."""
     synced: ClassVar[bool]
+    variant: ClassVar[bool] = False
+    """The same members as another system, written to in another way: asked about writes, and what
+    clients outside see, alone."""
+    outside: ClassVar[bool] = False
+    """Whether the load comes from a process of its own, and not from inside the hosts."""
+    marks: ClassVar[dict[str, str]] = {}
+    """put, get -> what stands beside its figures, where it promises less than the others."""
 
     def __init__(self) -> None:
         self.children: dict[str, Child] = {}
@@ -84,6 +91,11 @@ class System(ABC):
     @abstractmethod
     async def stop(self) -> None:
         """End every process."""
+
+    def offers(self, work: Work) -> bool:
+        """Whether it can do such work where the work says; what it cannot is not asked."""
+        del work
+        return True
 
     def pids(self) -> dict[str, int]:
         """The processes that keep the state, by host."""

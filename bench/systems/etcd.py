@@ -18,8 +18,8 @@ from typing import Any
 
 from quorate.bench.child import Child, ChildFailed, end_all
 from quorate.bench.load import Load
-from quorate.bench.ports import free_addresses
 from quorate.bench.systems.base import HOSTS, LEADER_POLL_S, Missing, System, Work
+from quorate.core.wire.ports import free_addresses
 
 CLIENT = Path(__file__).parent.parent / "peers" / "etcd_load"
 BUILD_TIMEOUT_S = 600.0
@@ -55,12 +55,21 @@ def client_binary() -> Path:
     return binary
 
 
+def etcd_version() -> str:
+    """What the etcd on PATH says it is."""
+    out = subprocess.run(
+        ["etcd", "--version"], check=True, capture_output=True, text=True, timeout=10
+    ).stdout
+    return out.splitlines()[0].removeprefix("etcd Version: ")
+
+
 class Etcd(System):
     """Three etcd members and one load client."""
 
     name = "etcd"
     durable = "synced to disk by a majority"
     synced = True
+    outside = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,9 +84,6 @@ class Etcd(System):
 
     @classmethod
     def configuration(cls) -> dict[str, Any]:
-        out = subprocess.run(
-            ["etcd", "--version"], check=True, capture_output=True, text=True, timeout=10
-        ).stdout
         client = next(
             (
                 line.split()[1]
@@ -87,7 +93,7 @@ class Etcd(System):
             "unknown",
         )
         return {
-            "version": out.splitlines()[0].removeprefix("etcd Version: "),
+            "version": etcd_version(),
             "hosts": "three processes on 127.0.0.1, default settings, logging errors only",
             "load": f"from outside: one process, etcd's own Go client {client}, one connection per "
             "128 in flight and member, dialled to the member the load names",
@@ -120,18 +126,23 @@ class Etcd(System):
                     stderr=folder / f"{host}.stderr",
                     speaks=False,
                 )
-            self._client = await Child.start(
-                "etcd_load", [str(client_binary())], stderr=folder / "client.stderr"
-            )
+            self._client = await self.start_client(folder)
             await self.leader()
         except BaseException:
             await self.stop()
             raise
 
+    async def start_client(self, folder: Path) -> Child:
+        """The process that carries the load."""
+        command = [str(client_binary())]
+        return await Child.start("etcd_load", command, stderr=folder / "client.stderr")
+
     async def leader(self) -> str:
         until = time.monotonic() + START_TIMEOUT_S
         last: Exception = ChildFailed("etcd has no leader")
         while time.monotonic() < until:
+            for child in self.children.values():
+                child.check_alive()
             try:
                 for host, row in (await self._status()).items():
                     if row["leads"]:

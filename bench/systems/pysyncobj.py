@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from quorate.bench.child import Child, ChildFailed, end_all
 from quorate.bench.load import Load
-from quorate.bench.ports import free_addresses
 from quorate.bench.systems.base import HOSTS, LEADER_POLL_S, System, Work
+from quorate.core.wire.ports import free_addresses
 
 START_TIMEOUT_S = 30.0
 
@@ -103,4 +103,5 @@ class PySyncObjUnbatched(PySyncObj):
     """One message per command, sent at once."""
 
     name = "pysyncobj-unbatched"
+    variant = True
     conf: ClassVar[dict[str, Any]] = {"appendEntriesUseBatch": False}

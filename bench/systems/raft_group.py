@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from quorate.bench.child import Child, ChildFailed, end_all
 from quorate.bench.load import Load
-from quorate.bench.ports import free_addresses
 from quorate.bench.systems.base import HOSTS, LEADER_POLL_S, System, Work
+from quorate.core.wire.ports import free_addresses
 
 START_TIMEOUT_S = 30.0
 CAUGHT_UP_POLL_S = 0.05

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 from quorate.bench.child import ChildFailed
 from quorate.bench.load import Load, together
-from quorate.bench.ports import free_addresses
 from quorate.bench.systems.base import HOSTS, LOAD_GRACE_S
 from quorate.bench.systems.raft_group import RaftGroup
 from quorate.bench.usage import cpu_s
+from quorate.core.wire.ports import free_addresses
 from quorate.hosts.demo.relay import Links
 
 COVER_WITHIN_S = 60.0

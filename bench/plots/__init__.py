@@ -1,0 +1,1 @@
+"""Results as tables in Markdown, pictures, and one page: `quorate bench report`."""
