@@ -232,9 +232,7 @@ class Plane(ReplicaHooks):
     def may_miss(self, partition: int, past: Mapping[int, int]) -> bool:
         """Whether something of this partition that is in `past` may not have come here, whatever
         was applied: its host was away when the partition came."""
-        away = self.unheard(partition)
-        actors = self.replica.actors
-        return bool(away) and any(actors.get(actor) in away for actor in past)
+        return not self.replica.joiner.missing(partition).isdisjoint(past)
 
     def homes(self, partition: int, replicas: int) -> tuple[str, ...]:
         """The hosts that have all of a partition: its owners; while it moves those that had it

@@ -167,6 +167,19 @@ class Town:
     def __getitem__(self, host: str) -> Place:
         return self.places[host]
 
+    def start_behind(self, hosts: str) -> None:
+        """These hosts crash, and start again all together with clocks ten minutes behind."""
+        for host in hosts:
+            self[host].crash()
+            self[host].wall_offset_s = -600.0
+        for host in hosts:
+            self[host].start()
+
+    def set_right(self, hosts: str) -> None:
+        """Somebody sets the clocks of these hosts right."""
+        for host in hosts:
+            self[host].wall_offset_s = 0.0
+
     def send(self, source: str, target: str, parts: dict[str, Any]) -> bool:
         place = self.places.get(target)
         if place is None or place.life is None or self.is_cut(source, target):

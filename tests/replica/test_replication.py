@@ -194,15 +194,11 @@ def test_a_clock_that_began_behind_is_set_right_by_the_wall_and_its_peers() -> N
 def test_a_host_writes_again_as_soon_as_those_that_refused_its_clock_were_set_right() -> None:
     town = Town("a", "b", "c")
     town.pass_time(0.1)
-    for host in "bc":  # two clocks that are behind refuse the one that is right
-        town[host].crash()
-        town[host].wall_offset_s = -600.0
-        town[host].start()
+    town.start_behind("bc")  # two clocks that are behind refuse the one that is right
     town.pass_time(1.0)
     with pytest.raises(ClockAhead):
         town["a"].put("k", 1)
-    for host in "bc":
-        town[host].wall_offset_s = 0.0
+    town.set_right("bc")
     town.pass_time(1.25)  # they hear of its time within 0.5 s, and it of theirs 0.5 s later
     town["a"].put("k", 2)
     town.pass_time(0.5)
@@ -326,16 +322,11 @@ def test_hosts_that_all_began_behind_write_again_over_what_they_stamped_before()
     town = Town("a", "b", "c")
     town["a"].put("k", 1)
     town.pass_time(0.5)
-    for host in "abc":
-        town[host].crash()
-        town[host].wall_offset_s = -600.0
-    for host in "abc":
-        town[host].start()
+    town.start_behind("abc")
     town.pass_time(1.0)
     with pytest.raises(ClockAhead):
         town["b"].put("k", 2)
-    for host in "abc":
-        town[host].wall_offset_s = 0.0
+    town.set_right("abc")
     town.pass_time(1.0)
     town["b"].put("k", 2)
     town.pass_time(1.0)
