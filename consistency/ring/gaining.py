@@ -5,13 +5,14 @@ new ring and has pushed again what it kept (`rescan`), every former owner in rea
 to the end. The order matters: an update made under the old ring may be at former owners only, so
 the comparing that counts begins after the last such member spoke. What comes earlier is help.
 
-A member out of reach for `dead_after_s` is not waited for; `unheard` says for which partitions its
+A member out of reach for `dead_after_s` is not waited for; `absent` says for which partitions its
 updates may be missing. A partition of which nobody is left is given up after as long, and told.
 """
 
 from __future__ import annotations
 
 from quorate.consistency.merkle.session import Report
+from quorate.consistency.ring.absent import Absent
 from quorate.consistency.ring.placement import PARTITIONS, Placement, Ring
 from quorate.consistency.ring.site import Site
 
@@ -34,7 +35,7 @@ class Gaining:
         self._helped: set[str] = set()
         self._compared: set[str] = set()
         self._retry_at: dict[str, float] = {}
-        self._unheard: dict[str, frozenset[int]] = {}
+        self.absent = Absent(site, self._on_heard)
         self._told = 0
         self.given_up = self.moves = 0
 
@@ -48,13 +49,6 @@ class Gaining:
     def done(self) -> bool:
         """Whether everything gained under the present ring is here."""
         return self._epoch > 0 and self._told == self._epoch
-
-    def unheard(self, partition: int) -> frozenset[str]:
-        """Members that were out of reach when this partition came here: of updates that only they
-        have, a read here cannot know."""
-        if not self._unheard:
-            return frozenset()
-        return frozenset(h for h, partitions in self._unheard.items() if partition in partitions)
 
     # --- told -----------------------------------------------------------------------------------
 
@@ -70,7 +64,7 @@ class Gaining:
             collection.clear()
         self._helped.clear()
         self._compared.clear()
-        self._unheard = {h: p & self._ready for h, p in self._unheard.items() if p & self._ready}
+        self.absent.on_ring(self._ready)
         self.moves += bool(self._pending)
         self.work()
 
@@ -100,13 +94,13 @@ class Gaining:
             self._members |= everyone - self._everyone
         self._members &= everyone
         self._everyone = everyone
-        for host in self._unheard.keys() - everyone:
-            self._hear(host)
+        for host in self.absent.names():
+            if host not in everyone:
+                self.absent.on_spoke(host)
         self.work()
 
-    def _hear(self, host: str) -> None:
-        """Nothing more is to come of what a host had while it was away."""
-        if self._unheard.pop(host, None) is not None and self.done:
+    def _on_heard(self) -> None:
+        if self.done:
             self._site.hooks.on_ready(self._epoch)
 
     def _all_members(self, ring: Ring) -> frozenset[str]:
@@ -118,7 +112,7 @@ class Gaining:
         """The peer has pushed again all that it kept, by the ring of `epoch`."""
         if epoch == self._epoch:
             self._members.discard(peer)
-            self._hear(peer)
+            self.absent.on_spoke(peer)
             self.work()
 
     # --- doing ----------------------------------------------------------------------------------
@@ -130,8 +124,9 @@ class Gaining:
             return
         if self._site.numbers_of_replicas() != self._numbers:
             self._widen(site.placement)
-        if self._pending or self._unheard:
+        if self._pending or self.absent:
             self._ask_again()
+        self.absent.work(site.placement)
         if self._pending:
             self._sync()
         if self._finished():
@@ -228,7 +223,7 @@ class Gaining:
             )
         for member in self._members:
             if self._pending:
-                self._unheard[member] = self._unheard.get(member, frozenset()) | self._pending
+                self.absent.add(member, self._pending)
         self._ready |= self._pending
         self._pending = frozenset()
         self._told = self._epoch
@@ -242,6 +237,6 @@ class Gaining:
             "waiting_for_members": sorted(self._members) if self._pending else [],
             "compared": sorted(self._compared),
             "given_up_partitions": self.given_up,
-            "unheard": sorted(self._unheard),
+            "unheard": self.absent.names(),
             "moves": self.moves,
         }

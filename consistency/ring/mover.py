@@ -132,7 +132,7 @@ class Mover:
     def unheard(self, partition: int) -> frozenset[str]:
         """Members out of reach when this partition was taken over here: updates that only they have
         are missing, whatever `applied` says."""
-        return self.gaining.unheard(partition)
+        return self.gaining.absent.of(partition)
 
     def report(self) -> HostReport:
         """What to tell the steward, every second and after `hooks.on_ready`."""

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from quorate.consistency.merkle.exchange import ExchangeConfig
+from quorate.consistency.ring.absent import Absent
 from quorate.consistency.ring.dropping import Dropping
 from quorate.consistency.ring.gaining import Gaining
 from quorate.consistency.ring.mover import MoverConfig
@@ -166,9 +167,9 @@ def test_the_last_host_cannot_drain_and_may_stay() -> None:
     assert not cluster.hosts["a"].mover.report().leaving
 
 
-def lone_updates_survive(cluster: Cluster) -> bool:
+def let_one_come_back(cluster: Cluster) -> None:
     """A host is cut off until others took its keys over. What it accepted meanwhile is with it
-    alone, and its log was cut short. It comes back, owns less than before, and lets go."""
+    alone, and its log was cut short. It comes back."""
     cluster.fill(200)
     cluster.cut_off("a")
     cluster.add("e")
@@ -179,6 +180,11 @@ def lone_updates_survive(cluster: Cluster) -> bool:
         cluster.write("a", f"lone-{number}", number)
     cluster.hosts["a"].replica.log.clear()
     cluster.network.heal()
+
+
+def lone_updates_survive(cluster: Cluster) -> bool:
+    """Who comes back owns less than before, and lets go."""
+    let_one_come_back(cluster)
     cluster.settle()
     cluster.run(30)
     assert cluster.strays() == 0
@@ -193,8 +199,43 @@ def test_what_only_a_returning_host_has_is_handed_over() -> None:
 
 
 def test_plant_dropping_at_once_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Absent, "on_spoke", lambda *of: None)  # or they ask for it themselves
     monkeypatch.setattr(Dropping, "_is_shown", lambda *of: True)
     assert not lone_updates_survive(Cluster("abcd", mover=QUIET))
+
+
+def heard_means_complete(cluster: Cluster) -> bool:
+    """While a host does not name the one that was away, it has what that one had made."""
+    let_one_come_back(cluster)
+    named: set[str] = set()
+    heard: set[str] = set()
+    missing = 0
+    for _ in range(2_000):
+        cluster.run(0.01)
+        for name in "bcde":
+            host = cluster.hosts[name]
+            mine = host.replica.everything(STORE)
+            for number in range(100):
+                key = f"lone-{number}"
+                partition = _partition(key)
+                if name not in host.replica.to(key) or not host.mover.ready(partition):
+                    continue
+                if "a" in host.mover.unheard(partition):
+                    named.add(name + key)
+                elif name + key in named:
+                    heard.add(name + key)
+                    missing += key not in mine
+    assert heard
+    return not missing
+
+
+def test_who_was_away_is_heard_when_all_of_its_updates_are_here() -> None:
+    assert heard_means_complete(Cluster("abcd", mover=QUIET))
+
+
+def test_plant_heard_at_its_word_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Absent, "_sources", lambda *of: set[str]())
+    assert not heard_means_complete(Cluster("abcd", mover=QUIET))
 
 
 def ready_means_complete(cluster: Cluster) -> bool:
