@@ -32,8 +32,8 @@ def answer(order: dict[str, Any], settings: dict[str, Any]) -> None:
 
 
 def end_on_sigterm() -> None:
-    """Exit with 7 at once. A Python handler would not do: a signal that arrives just before the main
-    thread blocks in `read` is only marked, and its handler would wait for the next line."""
+    """Exit with 7 at once. A Python handler would not do: a signal that arrives just before the
+    main thread blocks in `read` is only marked, and its handler would wait for the next line."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
     def wait() -> None:
