@@ -236,11 +236,12 @@ class EventLog:
         with News(self._port, self._keys.prefix) as news:
             while True:
                 news.clear()
-                async for event, counts in self._reading.walk(dict(seen), Target(), how):
-                    seen[event.strand] = event.number
-                    self._saw(event)
-                    if counts:
-                        yield event
+                async with aclosing(self._reading.walk(dict(seen), Target(), how)) as walk:
+                    async for event, counts in walk:
+                        seen[event.strand] = event.number
+                        self._saw(event)
+                        if counts:
+                            yield event
                 await self._wait(news)
 
     # --- rebuilding ------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ only make it faster, and one that cannot be read or kept costs time and nothing 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 from quorate.consistency.events import folds
@@ -49,14 +49,15 @@ class Rebuilding:
         state = codec.decode_value(start if base is None else base.state)
         self.counts["snapshots_used"] += base is not None
         pace, last, made = Pace(self._every), None, list[Snapshot]()
-        async for event, counts in self._reading.walk(dict(version), target, how):
-            if counts:
-                state = fold(state, event)
-            version[event.strand], last = event.number, event
-            self.counts["folded"] += 1
-            if pace.folded():
-                made += self._snapshot(version, event, state)
-                last = None
+        async with aclosing(self._reading.walk(dict(version), target, how)) as walk:
+            async for event, counts in walk:
+                if counts:
+                    state = fold(state, event)
+                version[event.strand], last = event.number, event
+                self.counts["folded"] += 1
+                if pace.folded():
+                    made += self._snapshot(version, event, state)
+                    last = None
         if last is not None and pace.since_start >= self._every:
             made += self._snapshot(version, last, state)
         await self._keep(fold_id, kept, made[-folds.SLOTS :])

@@ -84,6 +84,8 @@ class Inbound(asyncio.Protocol):
         self._door = door
         self._shared = shared
         self._decoder = Decoder(shared.limits)
+        self._acks: list[bytes] = []
+        """Answers to the pings of the present read."""
         self._transport: asyncio.Transport | None = None
         self.opening: asyncio.Task[None] | None = None
         """The task that does the TLS handshake, until there is a transport."""
@@ -131,6 +133,8 @@ class Inbound(asyncio.Protocol):
                         return
             finally:
                 shared.end_reading()
+                if self._acks:
+                    self._send_acks()
         except ProtocolError as error:
             shared.counters.malformed += 1
             self.close(Refusal(Code.MALFORMED, str(error)))
@@ -163,16 +167,21 @@ class Inbound(asyncio.Protocol):
     def _on_control(self, kind: int, payload: bytes | bytearray) -> None:
         if kind == _PING:
             number = number_of(payload)
-            if self._transport is not None:
-                if self._transport.get_write_buffer_size() < ANSWERS_BYTES_MAX:
-                    self._write(number_frame(Kind.ACK, number))
-                self._door.on_ping(self.peer, number)
+            self._acks.append(number_frame(Kind.ACK, number))
+            self._door.on_ping(self.peer, number)
         elif kind == _PONG:
             self._door.on_pong(self.peer, number_of(payload))
         else:
             code, text = decode_reason(payload)
             log.info("%s closed its link to us: %s (%s)", self.peer, text, code)
             self.abort()
+
+    def _send_acks(self) -> None:
+        """All of one read at once: asyncio's transports add up what waits whenever one asks."""
+        acks, self._acks = self._acks, []
+        if self._transport is not None:
+            room = ANSWERS_BYTES_MAX - self._transport.get_write_buffer_size()
+            self._write(b"".join(acks[: max(0, room) // len(acks[0])]))
 
     def contest(self, boot: bytes) -> None:
         """Another process wants to be this peer; when we hear this one again, both are alive."""

@@ -95,6 +95,8 @@ def test_the_file_in_the_repository_names_every_figure() -> None:
 def test_steps_are_counted_alike_each_time_and_a_plant_adds_what_it_says() -> None:
     burn = guard.spin(600.0)
     counts: list[int] = []
+    with Steps():
+        burn()
     for _ in range(2):
         with Steps() as steps:
             burn()

@@ -167,8 +167,11 @@ def test_toxics_under_a_reader_that_stands_still(toxiproxy_binary: Path) -> None
     be. Where the link is cut first, there is no hang."""
 
     async def story(kind: str, revivals: int) -> None:
+        kept: list[asyncio.StreamWriter] = []  # one that nobody has any more is closed
+
         def stand_still(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.transport.pause_reading()  # type: ignore[attr-defined]
+            kept.append(writer)
 
         listening = await asyncio.start_server(stand_still, "127.0.0.1", 0)
         there = f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
@@ -186,6 +189,8 @@ def test_toxics_under_a_reader_that_stands_still(toxiproxy_binary: Path) -> None
                 await links.heal()
                 assert server.revivals == revivals and not links.hurt
                 writer.transport.abort()
+            for one in kept:
+                one.transport.abort()
 
     asyncio.run(story("slow", 1))
     asyncio.run(story("refused", 0))
