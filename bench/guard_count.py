@@ -37,7 +37,6 @@ class Steps:
         self._spawner: CodeType = asyncio.BaseEventLoop.create_task.__code__
 
     def __enter__(self) -> Steps:
-        sys._getframe().f_trace_opcodes = True  # 3.12 looks at it in `settrace`
         sys.settrace(self._on_call)
         return self
 
