@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ def test_a_cluster_without_stores_opens_none() -> None:
             await a.store("s").put("k", 1, wait_for=3)
             for host in (b, c):
                 assert host.stores.is_open, "it owns keys though its program names no store"
-                assert host.stores.desk.plane.catalog.agreed["s"].resolver == "lww"
+                agreed = host.stores.desk.plane.catalog.agreed  # comes through the log, by itself
+                await until(host, partial(agreed.get, "s"))
+                assert agreed["s"].resolver == "lww"
 
     run_story(story())
 
